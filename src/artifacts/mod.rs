@@ -1,0 +1,1 @@
+//! What a lab is made of, each piece made once and kept in the cache.

@@ -1,0 +1,5 @@
+//! The program's entry: everything lives in the library, where tests reach it.
+
+fn main() -> std::process::ExitCode {
+    provision::cli::main()
+}

@@ -1,0 +1,75 @@
+//! Where the program keeps things on the host, and file-system helpers that
+//! put the path into every error.
+//!
+//! - cache (`$PROVISION_CACHE`, else `$XDG_CACHE_HOME/provision`): artifacts,
+//!   each made once; deleting it costs time, nothing else.
+//! - state (`$PROVISION_STATE`, else `$XDG_STATE_HOME/provision`): one folder a
+//!   lab: keys, kubeconfig, logs, results.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use etcetera::BaseStrategy;
+
+/// The cache of artifacts.
+pub fn cache_dir() -> Result<PathBuf> {
+    from_env_or("PROVISION_CACHE", |base| base.cache_dir())
+}
+
+/// The folder that holds one folder per lab.
+pub fn state_dir() -> Result<PathBuf> {
+    from_env_or("PROVISION_STATE", |base| base.state_dir().unwrap_or_else(|| base.data_dir()))
+}
+
+fn from_env_or(name: &str, pick: impl Fn(&etcetera::base_strategy::Xdg) -> PathBuf) -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os(name).filter(|dir| !dir.is_empty()) {
+        return std::path::absolute(&dir).with_context(|| format!("make {name}={} absolute", dir.display()));
+    }
+    let base = etcetera::base_strategy::Xdg::new().context("find the home folder (is HOME set?)")?;
+    Ok(pick(&base).join("provision"))
+}
+
+/// Reads a whole small text file.
+pub fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+/// Creates a folder and its parents.
+pub fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("create folder {}", path.display()))
+}
+
+/// Writes `content` beside `path` and renames it into place, so that a reader
+/// sees the old file or the new one, never half of it. `mode` is the file's
+/// permission bits, set before any content is written.
+pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    create_dir(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".write-")
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .with_context(|| format!("create a file beside {}", path.display()))?;
+    file.write_all(content).with_context(|| format!("write {}", path.display()))?;
+    file.persist(path).with_context(|| format!("rename into place {}", path.display()))?;
+    Ok(())
+}
+
+/// Removes a folder with all in it; a folder that is not there is fine.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.with_context(|| format!("remove folder {}", path.display())),
+    }
+}
+
+/// Removes a file; a file that is not there is fine.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.with_context(|| format!("remove {}", path.display())),
+    }
+}

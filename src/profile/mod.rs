@@ -1,0 +1,1 @@
+//! The lab as the user wants it: the TOML profile, checked.
