@@ -7,6 +7,7 @@
 
 pub mod artifacts;
 pub mod cli;
+pub mod host;
 pub mod interrupt;
 pub mod node;
 pub mod paths;
