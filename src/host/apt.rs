@@ -130,28 +130,31 @@ pub fn plan(packages: &[&str], facts: &Facts, oldest_go: (u32, u32)) -> Vec<Step
     steps
 }
 
+/// Makes sure that the commands may be run as root; sudo asks for its password
+/// here, on the terminal, and [`run`] goes without.
+pub fn authorise(steps: &[Step]) -> Result<()> {
+    if steps.iter().all(|step| step.root) {
+        return Ok(());
+    }
+    let as_root =
+        || steps.iter().map(|step| format!("\n  {}", Step { root: true, ..step.clone() }.line())).collect::<String>();
+    if host::find("sudo").is_none() {
+        bail!("this user may not install packages and there is no sudo; as root, type:{}", as_root());
+    }
+    if Cmd::new("sudo").arg("--validate").interactive()? != 0 {
+        bail!("sudo was refused; as root, type:{}", as_root());
+    }
+    Ok(())
+}
+
 /// Runs the commands one after the other, their output going to `log` and
 /// line by line to `on_line`.
 pub fn run(steps: &[Step], log: &Path, mut on_line: impl FnMut(&str)) -> Result<()> {
-    let sudo = steps.iter().any(|step| !step.root);
-    if sudo {
-        if host::find("sudo").is_none() {
-            let lines: Vec<String> = steps.iter().map(|step| Step { root: true, ..step.clone() }.line()).collect();
-            bail!("this user may not install packages and there is no sudo; as root, type:\n  {}", lines.join("\n  "));
-        }
-        // Asks for the password here, with the terminal; the others run without.
-        if Cmd::new("sudo").arg("--validate").interactive()? != 0 {
-            bail!(
-                "sudo was refused; as root, type:\n  {}",
-                steps.iter().map(Step::line).collect::<Vec<_>>().join("\n  ")
-            );
-        }
-    }
     for step in steps {
-        let mut command = if sudo {
-            Cmd::new("sudo").arg("--non-interactive").args(&step.words)
-        } else {
+        let mut command = if step.root {
             Cmd::new(&step.words[0]).args(&step.words[1..])
+        } else {
+            Cmd::new("sudo").arg("--non-interactive").args(&step.words)
         };
         if let Some(text) = &step.stdin {
             command = command.stdin(text.clone());

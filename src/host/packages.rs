@@ -188,6 +188,7 @@ pub fn offer(ui: &Ui, provider: Provider, consent: Consent, log: &Path) -> Resul
     if !agreed {
         bail!("this host lacks:{list}\ngive --yes to install it, or type:{lines}");
     }
+    apt::authorise(&plan)?;
     let task = ui.task("packages", format!("Install {}", packages.join(", ")));
     let installed = apt::run(&plan, log, |line| task.say(line));
     task.close(installed)?;
