@@ -8,8 +8,13 @@
 pub mod artifacts;
 pub mod cli;
 pub mod interrupt;
+pub mod kubectl;
+pub mod lab;
 pub mod node;
 pub mod paths;
 pub mod process;
 pub mod profile;
+pub mod provider;
+pub mod ssh;
+pub mod templates;
 pub mod ui;
