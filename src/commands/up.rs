@@ -1,0 +1,148 @@
+//! `provision up`: from a profile to a proved lab and a first table.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use super::session::{Parts, Session, boot_files};
+use crate::artifacts::Made;
+use crate::bench;
+use crate::host::acceleration::Acceleration;
+use crate::host::{daemons, packages, preflight};
+use crate::process::Cmd;
+use crate::provider::MachineState;
+use crate::steps::{self, Selection};
+use crate::{console, machine_file, paths, ui};
+
+/// Make the lab, or what is missing of it, prove it and measure it once.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Install what this host lacks without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Run this step only, even if it is done
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    step: Option<String>,
+    /// Run this step, even if it is done, and those after it that are not
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+}
+
+impl Up {
+    /// The list.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let started = Instant::now();
+        let _lock = session.lab.lock()?;
+        session.ui.record_to(&session.lab.events())?;
+        let provider = session.provider()?;
+
+        packages::offer(&session.ui, self.yes)?;
+        daemons::ensure(&session.ui)?;
+        let acceleration = session.acceleration()?;
+        let names = session.node_names();
+        let states = provider.states(&session.lab, &names)?;
+        if states.iter().any(|state| *state != MachineState::Running) {
+            tell_acceleration(session, &acceleration);
+            preflight::check(session.profile(), &session.lab)?;
+        }
+        let made = session.artifacts()?.ensure(&session.ui)?;
+        if states.iter().any(|state| *state != MachineState::Running) {
+            boot(session, provider.as_ref(), &made, &acceleration, &states)?;
+        } else {
+            session.ui.task("machines", format!("Start {}", names.join(", "))).skip("already running");
+        }
+        session.pin_host_keys()?;
+
+        let parts = Parts::of(session, &made, acceleration.is_emulated())?;
+        let cx = parts.context(session);
+        let summary = steps::run(&steps::all(), &self.selection(), &cx)?;
+        report(session, &summary, started.elapsed(), acceleration.is_emulated())
+    }
+
+    fn selection(&self) -> Selection {
+        match (&self.step, &self.from) {
+            (Some(name), _) => Selection::Only(name.clone()),
+            (_, Some(name)) => Selection::From(name.clone()),
+            _ => Selection::All,
+        }
+    }
+}
+
+fn tell_acceleration(session: &Session, acceleration: &Acceleration) {
+    session.ui.note(&format!("machines are {acceleration}"));
+    if acceleration.is_emulated() {
+        session.ui.note(
+            "  about ten times slower than with KVM; the lab is tuned for it, the benchmark is shorter, and absolute \
+             times mean nothing",
+        );
+    }
+}
+
+/// Everything up to machines that answer.
+fn boot(
+    session: &Session,
+    provider: &dyn crate::provider::Provider,
+    made: &Made,
+    acceleration: &Acceleration,
+    states: &[MachineState],
+) -> Result<()> {
+    let lab = &session.lab;
+    ensure_key(session)?;
+    for (node, state) in session.nodes.iter().zip(states) {
+        // A machine that is made anew has a new host key and a new console.
+        if *state == MachineState::Absent {
+            console::forget(lab, node)?;
+        }
+    }
+    session.render_to(lab.dir(), acceleration.is_emulated())?;
+    let files = boot_files(made);
+    provider.prepare(lab, &files, &session.ui)?;
+    machine_file::write(lab, &files, acceleration.is_emulated())?;
+    provider.up(lab, &session.ui)
+}
+
+/// The lab's own key pair.
+fn ensure_key(session: &Session) -> Result<()> {
+    let key = session.lab.ssh_key();
+    if key.is_file() && key.with_extension("pub").is_file() {
+        return Ok(());
+    }
+    paths::create_dir(session.lab.dir())?;
+    paths::remove_file(&key)?;
+    Cmd::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C"])
+        .arg(format!("provision-{}", session.lab.name()))
+        .arg("-f")
+        .arg(&key)
+        .timeout(Duration::from_secs(60))
+        .read()
+        .map(drop)
+        .context("make the lab's SSH key")
+}
+
+fn report(session: &Session, summary: &steps::Summary, took: Duration, emulated: bool) -> Result<()> {
+    let took = ui::duration(took.as_secs_f64());
+    let lab = session.lab.name();
+    if summary.ran.is_empty() {
+        session.ui.note(&format!("lab `{lab}` is up: nothing to do ({took})"));
+        return Ok(());
+    }
+    session.ui.note(&format!("lab `{lab}` is up ({took})"));
+    if !summary.ran.contains(&"run_smoke_benchmark") {
+        return Ok(());
+    }
+    let Some(path) = session.lab.newest_result()? else { bail!("the smoke benchmark left no result") };
+    if session.ui.is_json() {
+        return Ok(());
+    }
+    let result = bench::BenchResult::load(&path)?;
+    let text = format!(
+        "{}\n{}\nresult: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
+        bench::table(&result),
+        if emulated { "emulated machines: absolute times mean nothing" } else { "" },
+        path.display()
+    );
+    std::io::stdout().write_all(text.as_bytes()).context("print the table")
+}
