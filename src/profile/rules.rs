@@ -1,0 +1,69 @@
+//! What no single value can tell: rules between the fields of a profile.
+
+use super::path::Path;
+use super::types::{Profile, Role, RuntimeManager};
+
+/// A broken rule.
+pub struct Broken {
+    /// The fields that the rule looked at; the fault stands at the one that the
+    /// user set last.
+    pub fields: Vec<Path>,
+    /// What is wrong and what is allowed.
+    pub text: String,
+}
+
+/// Every rule that `profile` breaks.
+#[must_use]
+pub fn broken(profile: &Profile) -> Vec<Broken> {
+    [overlaps(profile), control_plane(profile), manager(profile)].into_iter().flatten().collect()
+}
+
+fn overlaps(profile: &Profile) -> Vec<Broken> {
+    let network = &profile.network;
+    let ranges = [("machines", network.machines), ("pods", network.pods), ("services", network.services)];
+    let pairs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| (ranges[a], ranges[b]));
+    pairs
+        .into_iter()
+        .filter(|((_, one), (_, other))| one.contains(other) || other.contains(one))
+        .map(|((one_name, one), (other_name, other))| {
+            let field = |name| Path::default().key("network").key(name);
+            Broken {
+                fields: vec![field(one_name), field(other_name)],
+                text: format!(
+                    "network.{one_name} {one} and network.{other_name} {other} overlap; allowed: ranges that share no address"
+                ),
+            }
+        })
+        .collect()
+}
+
+fn control_plane(profile: &Profile) -> Vec<Broken> {
+    let count = |role: Option<Role>| -> u32 {
+        let groups = profile.groups.iter().filter(|group| role.is_none_or(|role| group.role == role));
+        groups.map(|group| group.count).sum()
+    };
+    let fields = |name: &str| {
+        (0..profile.groups.len()).map(|index| Path::default().key("nodes").index(index).key(name)).collect()
+    };
+    let mut broken = Vec::new();
+    if count(Some(Role::ControlPlane)) == 0 {
+        let text = "no node has role control-plane; allowed: one control-plane node".into();
+        broken.push(Broken { fields: fields("role"), text });
+    }
+    let total = count(None);
+    if total > 1 {
+        let text = format!(
+            "the profile asks for {total} nodes; allowed: one control-plane node (labs of several nodes are not supported yet)"
+        );
+        broken.push(Broken { fields: fields("count"), text });
+    }
+    broken
+}
+
+fn manager(profile: &Profile) -> Vec<Broken> {
+    if profile.runtime.manager == RuntimeManager::Containerd {
+        return Vec::new();
+    }
+    let text = "runtime.manager is \"crio\"; allowed: containerd (CRI-O is not supported yet)".into();
+    vec![Broken { fields: vec![Path::default().key("runtime").key("manager")], text }]
+}

@@ -1,0 +1,253 @@
+//! What a profile holds. These types are the one source of names, bounds and
+//! descriptions: the JSON schema is generated from them, and a profile is
+//! checked against that schema, so that editors and `provision` agree.
+
+use ipnet::Ipv4Net;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The Kubernetes versions that `modules/kubernetes` pins.
+pub const KUBERNETES_VERSIONS: &[&str] = &["1.37.2"];
+/// Least CPUs of a node: kubeadm refuses a control plane with fewer.
+pub const MIN_CPUS: u32 = 2;
+/// Most CPUs of a node.
+pub const MAX_CPUS: u32 = 256;
+/// Least memory of a node, in MiB: kubeadm refuses a control plane with less.
+pub const MIN_MEMORY_MIB: u64 = 1700;
+/// Most memory of a node, in MiB (1 TiB).
+pub const MAX_MEMORY_MIB: u64 = 1 << 20;
+/// Smallest disk of a node, in GiB: the box and room for pods.
+pub const MIN_DISK_GIB: u64 = 8;
+/// Largest disk of a node, in GiB (16 TiB, the most ext4 holds with 4 KiB blocks and 32 bits).
+pub const MAX_DISK_GIB: u64 = 16 << 10;
+/// Most nodes of one kind.
+pub const MAX_COUNT: u32 = 100;
+/// Most users of a benchmark.
+pub const MAX_USERS: u32 = 10_000;
+/// Longest benchmark of one server, in seconds.
+pub const MAX_SECONDS: u32 = 3600;
+
+/// The lab: its machines, its Kubernetes, its runtime and its benchmark.
+/// Fields that are left out come from the built-in default profile.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The lab's name, a DNS label of at most 30 characters; machines are named after it.
+    #[schemars(extend("format" = "lab-name"))]
+    pub name: String,
+    /// What runs the machines.
+    pub provider: Provider,
+    /// Where the machines' box comes from.
+    #[serde(rename = "box")]
+    pub box_source: BoxSource,
+    /// How the machines are run.
+    pub machine: Machine,
+    /// The lab's machines, one table per kind.
+    #[serde(rename = "nodes")]
+    #[schemars(length(min = 1))]
+    pub groups: Vec<NodeGroup>,
+    /// Which Kubernetes, and where it comes from.
+    pub kubernetes: Kubernetes,
+    /// What runs containers and WebAssembly on a node.
+    pub runtime: Runtime,
+    /// The lab's address ranges; they must not overlap.
+    pub network: Network,
+    /// The load of the benchmark.
+    pub benchmark: Benchmark,
+}
+
+/// What runs the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// QEMU machines by libvirt, with KVM or emulated.
+    Libvirt,
+    /// `VirtualBox` machines.
+    Virtualbox,
+}
+
+impl Provider {
+    /// The name that profiles and Vagrant use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Libvirt => "libvirt",
+            Self::Virtualbox => "virtualbox",
+        }
+    }
+}
+
+/// Where the machines' box comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxSource {
+    /// A Debian 13 made on this host with all that a node needs inside.
+    Build,
+}
+
+/// How the machines are run.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The host's help in running the machines' code.
+    pub acceleration: Acceleration,
+}
+
+/// The host's help in running the machines' code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Acceleration {
+    /// KVM where the host offers it, else emulation.
+    Auto,
+    /// KVM, or fail.
+    Kvm,
+    /// Emulation (QEMU's TCG) even where KVM works; about ten times slower.
+    Emulated,
+}
+
+/// Machines of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeGroup {
+    /// What these nodes do in the cluster.
+    pub role: Role,
+    /// How many of them.
+    #[schemars(range(min = 1, max = MAX_COUNT))]
+    pub count: u32,
+    /// Virtual CPUs of each.
+    #[schemars(range(min = MIN_CPUS, max = MAX_CPUS))]
+    pub cpus: u32,
+    /// Memory of each, in MiB.
+    #[schemars(range(min = MIN_MEMORY_MIB, max = MAX_MEMORY_MIB))]
+    pub memory_mib: u64,
+    /// Size of the root disk of each, in GiB; a sparse file on the host.
+    #[schemars(range(min = MIN_DISK_GIB, max = MAX_DISK_GIB))]
+    pub disk_gib: u64,
+}
+
+/// What a node does in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs etcd, the API server, the controllers and, in a lab, pods too.
+    ControlPlane,
+    /// Runs pods.
+    Worker,
+}
+
+impl Role {
+    /// The name that profiles and the nodes' scripts use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// Which Kubernetes, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kubernetes {
+    /// The version, without `v`.
+    #[schemars(extend("enum" = KUBERNETES_VERSIONS))]
+    pub version: String,
+    /// Where the binaries come from.
+    pub source: KubernetesSource,
+}
+
+/// Where the binaries of Kubernetes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KubernetesSource {
+    /// Built on this host from pinned Go modules.
+    Build,
+}
+
+/// What runs containers and WebAssembly on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// The container manager that the kubelet talks to.
+    pub manager: RuntimeManager,
+    /// The OCI runtime of the lab's RuntimeClass.
+    pub handler: RuntimeHandler,
+    /// The WebAssembly runtime inside the handler.
+    pub wasm: WasmRuntime,
+}
+
+/// The container manager that the kubelet talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeManager {
+    /// containerd 2.
+    Containerd,
+    /// CRI-O; known, not supported yet.
+    Crio,
+}
+
+/// The OCI runtime of the lab's RuntimeClass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeHandler {
+    /// Debian's crun, built with WasmEdge.
+    Crun,
+}
+
+/// The WebAssembly runtime inside the handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WasmRuntime {
+    /// `WasmEdge`, interpreting or running modules compiled ahead of time.
+    Wasmedge,
+}
+
+/// The lab's address ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The machines' network, the lab's own on this host.
+    #[schemars(with = "String", extend("format" = "machine-network"))]
+    pub machines: Ipv4Net,
+    /// The pods' addresses; each node takes a /24 of it.
+    #[schemars(with = "String", extend("format" = "pod-network"))]
+    pub pods: Ipv4Net,
+    /// The Services' addresses.
+    #[schemars(with = "String", extend("format" = "service-network"))]
+    pub services: Ipv4Net,
+}
+
+/// The load of the benchmark.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Benchmark {
+    /// Users that send requests at the same time, each waiting for its answer.
+    #[schemars(range(min = 1, max = MAX_USERS))]
+    pub users: u32,
+    /// How long each server is under load, in seconds.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub seconds: u32,
+    /// The load instead of the above on emulated machines.
+    pub emulated: Load,
+}
+
+/// How many users for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Users that send requests at the same time, each waiting for its answer.
+    #[schemars(range(min = 1, max = MAX_USERS))]
+    pub users: u32,
+    /// How long each server is under load, in seconds.
+    #[schemars(range(min = 1, max = MAX_SECONDS))]
+    pub seconds: u32,
+}
+
+impl Benchmark {
+    /// The load on machines that are emulated, or are not.
+    #[must_use]
+    pub fn load(&self, emulated: bool) -> Load {
+        if emulated { self.emulated } else { Load { users: self.users, seconds: self.seconds } }
+    }
+}
