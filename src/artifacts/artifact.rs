@@ -28,14 +28,16 @@ pub trait Artifact: Send + Sync {
         Vec::new()
     }
 
-    /// Programs that making it runs, looked up on PATH before anything starts.
-    fn tools(&self) -> Vec<&'static str> {
+    /// What stands in the way of making it here (a program that is missing,
+    /// say), each with its cure; asked before anything starts.
+    fn obstacles(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// How many bytes of the cache's file system making it takes, at most.
-    fn room(&self) -> u64 {
-        100 << 20
+    /// How many bytes making it takes at most, and in which folder where that
+    /// is not the cache.
+    fn room(&self) -> Vec<Room> {
+        vec![Room::in_cache(100 << 20)]
     }
 
     /// Which queue it waits in.
@@ -51,6 +53,23 @@ pub trait Artifact: Send + Sync {
 
     /// Makes it in the empty folder `into`; every file left there is a product.
     fn make(&self, into: &Path, cx: &Making) -> Result<()>;
+}
+
+/// Space that making an artifact takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// The folder; `None` is the cache.
+    pub dir: Option<PathBuf>,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Room {
+    /// So many bytes of the cache.
+    #[must_use]
+    pub fn in_cache(bytes: u64) -> Self {
+        Self { dir: None, bytes }
+    }
 }
 
 /// Queues of the engine.

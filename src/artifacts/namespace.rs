@@ -2,6 +2,7 @@
 //! user also a user namespace with that user's subordinate ids, so that a
 //! tree's files can have their owners. Mounts made inside end with it.
 
+use crate::artifacts::preflight::missing;
 use crate::process::Cmd;
 
 /// Who works on root trees.
@@ -36,12 +37,25 @@ impl Namespace {
         self.command().args(["bash", "-c", script, "provision"])
     }
 
-    /// Programs this needs on PATH.
+    /// What stands in the way of using it here.
     #[must_use]
-    pub fn tools(self) -> Vec<&'static str> {
+    pub fn obstacles(self) -> Vec<String> {
         match self {
-            Self::Root => vec!["unshare"],
-            Self::User => vec!["unshare", "newuidmap", "newgidmap"],
+            Self::Root => missing(&["unshare", "bash"]),
+            Self::User => {
+                let mut found = missing(&["unshare", "bash", "newuidmap", "newgidmap"]);
+                let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+                let name = user.map(|user| user.name).unwrap_or_default();
+                for file in ["/etc/subuid", "/etc/subgid"] {
+                    let text = std::fs::read_to_string(file).unwrap_or_default();
+                    if !text.lines().any(|line| line.split(':').next() == Some(&name)) {
+                        found.push(format!(
+                            "{file} lends user {name} no ids: type sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"
+                        ));
+                    }
+                }
+                found
+            }
         }
     }
 }
