@@ -1,1 +1,19 @@
 //! What a lab is made of, each piece made once and kept in the cache.
+//!
+//! [`Set`] is the list of everything a profile needs, [`Set::plan`] says what
+//! would be made, [`Set::ensure`] makes it. Below it an engine that knows
+//! nothing of Kubernetes: [`artifact`] (what one piece is), [`graph`] (keys and
+//! order), [`cache`] and [`manifest`] (where pieces live, whether they are
+//! whole), [`engine`] (making them side by side).
+
+pub mod artifact;
+pub mod cache;
+pub mod clean;
+pub mod digest;
+pub mod engine;
+pub mod go;
+pub mod graph;
+pub mod manifest;
+pub mod namespace;
+pub mod preflight;
+pub mod source;
