@@ -27,7 +27,7 @@ impl Bench {
         let Some(made) = session.artifacts()?.made()? else {
             bail!("the artifacts of this profile are not in the cache\n  make them: provision up");
         };
-        let parts = Parts::of(session, &made, session.acceleration()?.is_emulated())?;
+        let parts = Parts::of(session, &made, session.acceleration()?.emulated)?;
         let cx = parts.context(session);
         steps::run(&steps::all(), &Selection::Only("prove_runtime".into()), &cx)?;
         steps::run(&steps::all(), &Selection::Only("run_smoke_benchmark".into()), &cx)?;

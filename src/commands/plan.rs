@@ -27,9 +27,9 @@ impl Plan {
             values(session, &mut text)?;
         }
         let acceleration = session.acceleration()?;
-        writeln!(text, "machines are {acceleration}")?;
-        writeln!(text, "{}", tuning(acceleration.is_emulated()))?;
-        let changes = changes(session, acceleration.is_emulated(), &mut text)?;
+        writeln!(text, "machines: {}", acceleration.reason)?;
+        writeln!(text, "{}", tuning(acceleration.emulated))?;
+        let changes = changes(session, acceleration.emulated, &mut text)?;
         match changes {
             0 => writeln!(text, "\nno change: lab `{}` is as the profile says", session.lab.name())?,
             1 => writeln!(text, "\n1 change; make it: provision up")?,

@@ -19,7 +19,7 @@ impl Render {
     /// Renders and says where.
     pub fn run(&self, session: &Session) -> Result<()> {
         let dir = self.output.clone().unwrap_or_else(|| session.lab.dir().to_owned());
-        session.render_to(&dir, session.acceleration()?.is_emulated())?;
+        session.render_to(&dir, session.acceleration()?.emulated)?;
         session.ui.note(&format!("wrote {} and {}", dir.join("Vagrantfile").display(), dir.join("node").display()));
         Ok(())
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::artifacts::{Made, Set, Spec};
-use crate::host::acceleration::Acceleration;
+use crate::host::acceleration::{self, Verdict};
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::Node;
@@ -49,8 +49,8 @@ impl Session {
     }
 
     /// How this host will run the machines, and why.
-    pub fn acceleration(&self) -> Result<Acceleration> {
-        crate::host::acceleration::detect(self.profile().machine.acceleration)
+    pub fn acceleration(&self) -> Result<Verdict> {
+        acceleration::decide(self.profile().machine.acceleration, &acceleration::probe()?)
     }
 
     /// Everything that is made for this profile.
@@ -156,6 +156,11 @@ impl Session {
     #[must_use]
     pub fn ssh_nodes(&self) -> Vec<Box<dyn Node>> {
         self.nodes.iter().map(|node| Box::new(SshNode::new(self.ssh_target(node))) as Box<dyn Node>).collect()
+    }
+
+    /// Pins the host keys that the machines print on their consoles.
+    pub fn pin_host_keys(&self) -> Result<()> {
+        self.nodes.iter().try_for_each(|node| crate::console::pin(&self.lab, node))
     }
 
     /// How a node is reached.

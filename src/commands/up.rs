@@ -9,7 +9,7 @@ use clap::Args;
 use super::session::{Parts, Session, boot_files};
 use crate::artifacts::Made;
 use crate::bench;
-use crate::host::acceleration::Acceleration;
+use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
 use crate::process::Cmd;
 use crate::provider::MachineState;
@@ -55,10 +55,10 @@ impl Up {
         }
         session.pin_host_keys()?;
 
-        let parts = Parts::of(session, &made, acceleration.is_emulated())?;
+        let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
         let summary = steps::run(&steps::all(), &self.selection(), &cx)?;
-        report(session, &summary, started.elapsed(), acceleration.is_emulated())
+        report(session, &summary, started.elapsed(), acceleration.emulated)
     }
 
     fn selection(&self) -> Selection {
@@ -70,9 +70,9 @@ impl Up {
     }
 }
 
-fn tell_acceleration(session: &Session, acceleration: &Acceleration) {
-    session.ui.note(&format!("machines are {acceleration}"));
-    if acceleration.is_emulated() {
+fn tell_acceleration(session: &Session, acceleration: &Verdict) {
+    session.ui.note(&format!("machines: {}", acceleration.reason));
+    if acceleration.emulated {
         session.ui.note(
             "  about ten times slower than with KVM; the lab is tuned for it, the benchmark is shorter, and absolute \
              times mean nothing",
@@ -85,7 +85,7 @@ fn boot(
     session: &Session,
     provider: &dyn crate::provider::Provider,
     made: &Made,
-    acceleration: &Acceleration,
+    acceleration: &Verdict,
     states: &[MachineState],
 ) -> Result<()> {
     let lab = &session.lab;
@@ -96,10 +96,10 @@ fn boot(
             console::forget(lab, node)?;
         }
     }
-    session.render_to(lab.dir(), acceleration.is_emulated())?;
+    session.render_to(lab.dir(), acceleration.emulated)?;
     let files = boot_files(made);
     provider.prepare(lab, &files, &session.ui)?;
-    machine_file::write(lab, &files, acceleration.is_emulated())?;
+    machine_file::write(lab, &files, acceleration.emulated)?;
     provider.up(lab, &session.ui)
 }
 

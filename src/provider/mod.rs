@@ -50,9 +50,12 @@ pub trait Provider: Send + Sync {
     /// Each node's machine, in the order of `nodes`; reads only, in milliseconds.
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>>;
 
-    /// Brings what all machines share and starts those that do not run; a
-    /// machine that runs is left alone.
-    fn up(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()>;
+    /// Brings what the machines need and share: network, volumes, consoles.
+    fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()>;
+
+    /// Starts the machines that do not run and waits until all answer; one
+    /// that runs is left alone.
+    fn up(&self, lab: &Lab, ui: &Ui) -> Result<()>;
 
     /// Takes away everything of the lab that is at the provider and says what
     /// that was, a line each. What is already gone is no error.

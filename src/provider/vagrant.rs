@@ -64,7 +64,7 @@ impl Provider for VagrantLibvirt {
         nodes.iter().map(|node| libvirt::domain_state(&lab.machine(node))).collect()
     }
 
-    fn up(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {
+    fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {
         let task = ui.task("network", format!("Prepare network {}", self.network_name));
         task.close(libvirt::ensure_network(&self.network_name, &self.network_xml))?;
         let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
@@ -72,10 +72,12 @@ impl Provider for VagrantLibvirt {
         for node in &self.nodes {
             prepare_console(&lab.console(node))?;
         }
+        Ok(())
+    }
+
+    fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
-        let booted = vagrant_up(lab, &task);
-        let booted = booted.map_err(|error| self.with_consoles(lab, error));
-        task.close(booted)
+        task.close(vagrant_up(lab, &task).map_err(|error| self.with_consoles(lab, error)))
     }
 
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {

@@ -9,7 +9,6 @@ use anyhow::{Result, anyhow, bail};
 use crate::interrupt;
 use crate::ui::Task;
 
-mod arms;
 mod context;
 mod create_runtime_class;
 mod evidence;
@@ -20,9 +19,8 @@ mod on_node;
 mod prove_runtime;
 mod run_smoke_benchmark;
 
-pub use arms::{Arm, Mode as ArmMode};
 pub use context::Context;
-pub use node_files::NodeFiles;
+pub use node_files::{NodeFiles, NodeValues};
 pub use prove_runtime::Proof;
 
 /// What a step found when it looked.
