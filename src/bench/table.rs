@@ -21,7 +21,7 @@ const ROWS: [Row; 5] = [
 #[must_use]
 pub fn table(result: &BenchResult) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     let titles = result.arms.iter().map(|arm| {
         ARMS.iter().find(|known| known.name == arm.arm).map_or_else(|| arm.arm.clone(), |known| known.title.to_owned())
     });

@@ -77,7 +77,8 @@ impl Provider for VagrantLibvirt {
 
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
-        task.close(vagrant_up(lab, &task).map_err(|error| self.with_consoles(lab, error)))
+        let booted = vagrant_up(lab, &task).map_err(|error| self.with_consoles(lab, error));
+        task.close(booted)
     }
 
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
