@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::Session;
-use crate::artifacts::clean;
+use crate::artifacts::cache::Cache;
+use crate::artifacts::clean::{self, Kept};
 
 /// List the cache of artifacts with sizes, or empty it.
 #[derive(Debug, Args)]
@@ -22,29 +23,31 @@ pub struct Clean {
 impl Clean {
     /// Lists or removes.
     pub fn run(&self, session: &Session) -> Result<()> {
-        let needed = session.artifacts()?.keys();
-        let entries = clean::list()?;
+        let needed = session.artifacts()?.folders()?;
+        let cache = Cache::of_user()?;
+        let all = clean::list(&cache)?;
+        let (used, unused): (Vec<_>, Vec<_>) = all.into_iter().partition(|kept| needed.contains(&kept.dir));
         let mut out = std::io::stdout().lock();
-        let mut freed = 0;
-        for entry in &entries {
-            let used = needed.contains(&entry.dir_name);
-            let remove = self.all || (self.unused && !used);
-            if remove {
-                clean::remove(entry)?;
-                freed += entry.bytes;
+        let mut show = |state: &str, kept: &[Kept]| -> Result<()> {
+            for one in kept {
+                let folder = one.dir.file_name().unwrap_or_default().to_string_lossy();
+                writeln!(out, "{state:8} {:>9}  {folder}", clean::size(one.bytes)).context("print")?;
             }
-            let state = if remove { "removed" } else if used { "used" } else { "unused" };
-            writeln!(out, "{:8} {:>9}  {}", state, size(entry.bytes), entry.dir_name).context("print")?;
+            Ok(())
+        };
+        show(if self.all { "removed" } else { "used" }, &used)?;
+        show(if self.all || self.unused { "removed" } else { "unused" }, &unused)?;
+        let mut freed = 0;
+        if self.all {
+            freed += clean::remove(&cache, &used)?;
         }
-        let total: u64 = entries.iter().map(|entry| entry.bytes).sum();
-        writeln!(out, "{:8} {:>9}", "total", size(total)).context("print")?;
-        if freed > 0 {
-            writeln!(out, "{:8} {:>9}", "freed", size(freed)).context("print")?;
+        if self.all || self.unused {
+            freed += clean::remove(&cache, &unused)?;
+            writeln!(out, "freed    {:>9}", clean::size(freed)).context("print")?;
+        } else {
+            let total = used.iter().chain(&unused).map(|kept| kept.bytes).sum();
+            writeln!(out, "total    {:>9}  in {}", clean::size(total), cache.dir().display()).context("print")?;
         }
         Ok(())
     }
-}
-
-fn size(bytes: u64) -> String {
-    indicatif::HumanBytes(bytes).to_string()
 }

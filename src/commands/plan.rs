@@ -73,10 +73,10 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
     let set = session.artifacts()?;
     let planned = set.plan()?;
     for artifact in &planned {
-        let what = if artifact.present { "in the cache".to_owned() } else { artifact.title.clone() };
-        line(text, !artifact.present, &artifact.name, &what)?;
+        let what = if artifact.is_pending() { artifact.title.clone() } else { "in the cache".to_owned() };
+        line(text, artifact.is_pending(), &artifact.name, &what)?;
     }
-    let made = if planned.iter().all(|artifact| artifact.present) { set.made()? } else { None };
+    let made = set.made()?;
 
     writeln!(text, "\nmachines")?;
     let provider = session.provider()?;

@@ -55,7 +55,10 @@ impl Session {
 
     /// Everything that is made for this profile.
     pub fn artifacts(&self) -> Result<Set> {
-        Set::of(&Spec { kubernetes_version: self.profile().kubernetes.version.clone() })
+        Set::of(&Spec {
+            kubernetes_version: self.profile().kubernetes.version.clone(),
+            debian_mirror: std::env::var("PROVISION_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty()),
+        })
     }
 
     /// Names of the nodes, in order.

@@ -1,18 +1,21 @@
 //! `provision up`: from a profile to a proved lab and a first table.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::session::{Parts, Session, boot_files};
+use super::session::{Parts, Session, boot_files, network_name};
 use crate::artifacts::Made;
 use crate::bench;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
 use crate::process::Cmd;
+use crate::profile::NodeSpec;
 use crate::provider::MachineState;
+use crate::provider::libvirt::POOL_DIR;
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
 
@@ -30,6 +33,11 @@ pub struct Up {
     from: Option<String>,
 }
 
+/// Room for a machine's disk and the box below it, as far as a lab fills them.
+const DISK_MIB: u64 = 4096;
+/// Room for logs, keys and results.
+const LAB_MIB: u64 = 256;
+
 impl Up {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
@@ -38,14 +46,15 @@ impl Up {
         session.ui.record_to(&session.lab.events())?;
         let provider = session.provider()?;
 
-        packages::offer(&session.ui, self.yes)?;
-        daemons::ensure(&session.ui)?;
+        let consent = packages::Consent::detect(self.yes, session.ui.is_json());
+        packages::offer(&session.ui, session.profile().provider, consent, &session.lab.log("apt"))?;
+        daemons::ensure_libvirt(&session.ui)?;
         let acceleration = session.acceleration()?;
         let names = session.node_names();
         let states = provider.states(&session.lab, &names)?;
         if states.iter().any(|state| *state != MachineState::Running) {
             tell_acceleration(session, &acceleration);
-            preflight::check(session.profile(), &session.lab)?;
+            fits(session, &states)?;
         }
         let made = session.artifacts()?.ensure(&session.ui)?;
         if states.iter().any(|state| *state != MachineState::Running) {
@@ -78,6 +87,32 @@ fn tell_acceleration(session: &Session, acceleration: &Verdict) {
              times mean nothing",
         );
     }
+}
+
+/// Refuses, before anything is made, what this host cannot hold.
+fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
+    let starting: Vec<NodeSpec> = session
+        .nodes
+        .iter()
+        .zip(states)
+        .filter(|(_, state)| **state != MachineState::Running)
+        .map(|(node, _)| node.clone())
+        .collect();
+    let room = |what: &str, folder: PathBuf, mib: u64| preflight::Room { what: what.into(), folder, mib };
+    let demand = preflight::Demand {
+        provider: session.profile().provider,
+        nodes: &starting,
+        network: session.profile().network.machines,
+        own_networks: &[network_name(&session.lab)],
+        folders: &[
+            room("the machines' disks", POOL_DIR.into(), DISK_MIB * starting.len() as u64),
+            room("the lab's folder", session.lab.dir().to_owned(), LAB_MIB),
+        ],
+    };
+    for warning in preflight::check(&demand, &preflight::supply(&demand)?)? {
+        session.ui.warn(&warning);
+    }
+    Ok(())
 }
 
 /// Everything up to machines that answer.

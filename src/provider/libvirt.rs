@@ -12,7 +12,8 @@ use crate::process::{Captured, Cmd};
 const URI: &str = "qemu:///system";
 /// The pool that vagrant-libvirt uses, and makes in the same place if missing.
 const POOL: &str = "default";
-const POOL_DIR: &str = "/var/lib/libvirt/images";
+/// Where that pool is.
+pub const POOL_DIR: &str = "/var/lib/libvirt/images";
 
 fn virsh(args: &[&str]) -> Cmd {
     // Its words are compared below, so they must be English.

@@ -75,7 +75,7 @@ fn environment(cx: &Context) -> Result<Environment> {
     let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
     Ok(Environment {
         emulated: cx.emulated,
-        host_cpu: crate::host::cpu_model(),
+        host_cpu: crate::host::acceleration::cpu_model()?,
         node_cpus: first.cpus,
         node_memory_mib: first.memory_mib,
         kubernetes: text("kubeletVersion"),
