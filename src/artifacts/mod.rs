@@ -16,6 +16,7 @@ pub mod go;
 pub mod graph;
 pub mod manifest;
 pub mod namespace;
+pub mod oci;
 pub mod preflight;
 pub mod root;
 pub mod source;
