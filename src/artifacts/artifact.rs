@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -130,6 +131,7 @@ impl Inputs {
 pub struct Making<'a> {
     pub(crate) task: &'a Task,
     pub(crate) log: PathBuf,
+    pub(crate) work: PathBuf,
     pub(crate) needs: BTreeMap<String, PathBuf>,
     pub(crate) facts: Mutex<BTreeMap<String, String>>,
 }
@@ -146,6 +148,19 @@ impl Making<'_> {
         &self.log
     }
 
+    /// An empty folder for what is needed on the way only.
+    #[must_use]
+    pub fn work(&self) -> &Path {
+        &self.work
+    }
+
+    /// Writes a script into [`Making::work`], for bash to run.
+    pub fn script(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.work.join(name);
+        crate::paths::write_atomic(&path, text.as_bytes(), 0o755)?;
+        Ok(path)
+    }
+
     /// Shows what is being done right now.
     pub fn say(&self, text: &str) {
         self.task.say(text);
@@ -158,6 +173,14 @@ impl Making<'_> {
                 self.task.say(line);
             }
         })
+    }
+
+    /// Runs `work`, keeps how long it took in the manifest as `<name>_seconds`.
+    pub fn timed<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work()?;
+        self.record(format!("{name}_seconds"), format!("{:.1}", started.elapsed().as_secs_f64()));
+        Ok(result)
     }
 
     /// Keeps something found out or measured on the way in the manifest.

@@ -19,6 +19,11 @@ use crate::{interrupt, paths};
 /// How often a waiting process looks whether a lock has become free.
 const POLL: Duration = Duration::from_millis(200);
 
+/// The folder in an artifact's workshop that becomes the artifact.
+pub const MADE: &str = "made";
+/// The folder in an artifact's workshop for all else.
+pub const WORK: &str = "work";
+
 /// The folder of everything made once.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -66,7 +71,7 @@ impl Cache {
         self.artifacts().join(entry_name(name, key))
     }
 
-    /// The folder in which one artifact is being made.
+    /// The folder in which one artifact is being made; see [`MADE`], [`WORK`].
     #[must_use]
     pub fn workshop(&self, name: &str, key: &str) -> PathBuf {
         self.tmp().join(entry_name(name, key))
@@ -160,11 +165,13 @@ impl Cache {
 
     /// Moves a finished artifact from its workshop to its place.
     pub fn keep(&self, manifest: &Manifest) -> Result<()> {
-        let from = self.workshop(&manifest.name, &manifest.key);
+        let workshop = self.workshop(&manifest.name, &manifest.key);
+        let from = workshop.join(MADE);
         let to = self.entry(&manifest.name, &manifest.key);
         paths::create_dir(&self.artifacts())?;
         manifest.write(&from)?;
-        fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))
+        fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))?;
+        remove_tree(&workshop)
     }
 }
 

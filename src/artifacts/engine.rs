@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::artifacts::artifact::{Artifact, Lane, Making};
-use crate::artifacts::cache::{Cache, State, remove_tree};
+use crate::artifacts::artifact::{Lane, Making};
+use crate::artifacts::cache::{Cache, MADE, State, WORK, remove_tree};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::manifest::{Depth, Manifest};
 use crate::interrupt;
@@ -191,9 +191,11 @@ fn make_locked(cache: &Cache, graph: &Graph, at: usize, task: &Task) -> Result<S
     }
     let workshop = cache.workshop(name, key);
     remove_tree(&workshop)?;
-    paths::create_dir(&workshop)?;
+    let (made, work) = (workshop.join(MADE), workshop.join(WORK));
+    paths::create_dir(&made)?;
+    paths::create_dir(&work)?;
     paths::remove_file(&cache.log(name))?;
-    let mut making = Making { task, log: cache.log(name), needs: BTreeMap::new(), facts: Mutex::default() };
+    let mut making = Making { task, log: cache.log(name), work, needs: BTreeMap::new(), facts: Mutex::default() };
     let mut keys = BTreeMap::new();
     for &need in &planned.needs {
         let need = &graph.list[need];
@@ -201,12 +203,12 @@ fn make_locked(cache: &Cache, graph: &Graph, at: usize, task: &Task) -> Result<S
         keys.insert(need.artifact.name().to_owned(), need.key.clone());
     }
     let started = Instant::now();
-    if let Err(error) = planned.artifact.make(&workshop, &making) {
+    if let Err(error) = planned.artifact.make(&made, &making) {
         remove_tree(&workshop)?;
         return Err(error);
     }
     let seconds = started.elapsed().as_secs_f64();
-    let mut manifest = Manifest::of(planned, keys, &workshop)?;
+    let mut manifest = Manifest::of(planned, keys, &made)?;
     manifest.seconds = seconds;
     manifest.facts = making.facts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     cache.keep(&manifest)?;
@@ -222,7 +224,7 @@ pub(crate) mod fake {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::artifacts::artifact::Inputs;
+    use crate::artifacts::artifact::{Artifact, Inputs};
 
     type Make = Box<dyn Fn(&Path, &Making) -> Result<()> + Send + Sync>;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::fake::Fake;
 use super::*;
+use crate::artifacts::artifact::Artifact;
 use crate::artifacts::clean;
 use crate::ui::Mode;
 

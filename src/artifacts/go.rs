@@ -176,13 +176,9 @@ impl Artifact for GoBuild {
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
-        let sources = tempfile::Builder::new()
-            .prefix("provision-go-")
-            .tempdir()
-            .context("create a folder for the module's files")?;
         for file in self.module.files() {
             let name = file.path().file_name().unwrap_or_default();
-            crate::paths::write_atomic(&sources.path().join(name), file.contents(), 0o644)?;
+            crate::paths::write_atomic(&cx.work().join(name), file.contents(), 0o644)?;
         }
         let output = self.output.map_or_else(|| into.to_owned(), |name| into.join(name));
         let mut build = Cmd::new("go")
@@ -196,7 +192,7 @@ impl Artifact for GoBuild {
         if self.output.is_none() {
             out.push("/");
         }
-        let build = build.arg("-o").arg(out).args(&self.packages).dir(sources.path());
+        let build = build.arg("-o").arg(out).args(&self.packages).dir(cx.work());
         cx.run(&self.environment(build))?;
         for link in self.links {
             let target = self.output.unwrap_or_default();

@@ -8,6 +8,7 @@
 
 pub mod artifact;
 pub mod cache;
+pub mod cargo;
 pub mod clean;
 pub mod digest;
 pub mod engine;
@@ -15,5 +16,7 @@ pub mod go;
 pub mod graph;
 pub mod manifest;
 pub mod namespace;
+pub mod oci;
 pub mod preflight;
+pub mod root;
 pub mod source;
