@@ -75,7 +75,7 @@ fn environment(cx: &Context) -> Result<Environment> {
     let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
     Ok(Environment {
         emulated: cx.emulated,
-        host_cpu: crate::host::acceleration::cpu_model()?,
+        host_cpu: host_cpu()?,
         node_cpus: first.cpus,
         node_memory_mib: first.memory_mib,
         kubernetes: text("kubeletVersion"),
@@ -84,4 +84,11 @@ fn environment(cx: &Context) -> Result<Environment> {
         provision: env!("CARGO_PKG_VERSION").into(),
         images: cx.images.clone(),
     })
+}
+
+/// The host's CPU as /proc/cpuinfo names it.
+fn host_cpu() -> Result<String> {
+    let text = crate::paths::read(std::path::Path::new("/proc/cpuinfo"))?;
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model));
+    Ok(model.unwrap_or("unknown").to_owned())
 }
