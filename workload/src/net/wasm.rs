@@ -4,7 +4,8 @@
 //! - the standard library's sockets must not be touched here: they import
 //!   preview 1's three-argument `sock_accept`, WasmEdge has its own of two;
 //! - `poll_oneoff` works, with a thousand connections and with absolute
-//!   real-time timers as well, and costs no more than poll(2) does natively;
+//!   real-time timers as well, and is nearly as quick as poll(2) natively: 100
+//!   users with keep-alive got 101 thousand answers a second, natively 121;
 //! - `get_local` lets the host write into an immutable buffer, so an optimised
 //!   build reads an address of zeros from it; the port it returns is right;
 //! - `TcpListener::accept` asks for the peer's address on each call, a host
