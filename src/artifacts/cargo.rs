@@ -15,29 +15,24 @@ use crate::paths;
 const IN_ROOT: &str = include_str!("scripts/in_root.sh");
 const BUILD_WORKLOAD: &str = include_str!("scripts/build_workload.sh");
 const BUILD_STATIC: &str = include_str!("scripts/build_static.sh");
+const BUILD_PAUSE: &str = include_str!("scripts/build_pause.sh");
 
 /// Where Debian and most other distributions keep the host's authorities.
 const AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
-/// A crate's sources, inside the program. Its `target` folder is not.
-struct Sources {
-    manifest: &'static str,
-    lock: &'static str,
-    src: Dir<'static>,
-}
+static WORKLOAD: Dir = include_dir!("$CARGO_MANIFEST_DIR/workload/src");
+static LOADGEN: Dir = include_dir!("$CARGO_MANIFEST_DIR/loadgen/src");
 
-static WORKLOAD: Sources = Sources {
-    manifest: include_str!("../../workload/Cargo.toml"),
-    lock: include_str!("../../workload/Cargo.lock"),
-    src: include_dir!("$CARGO_MANIFEST_DIR/workload/src"),
-};
+/// A file of a program's sources: its path in their folder, its bytes.
+type Source = (String, &'static [u8]);
 
-/// A crate compiled in the builder root.
+/// A program compiled in the builder root.
 pub struct CargoBuild {
     name: &'static str,
     title: &'static str,
-    sources: &'static Sources,
+    /// Embedded file by file: whatever was compiled beside them stays out.
+    sources: Vec<Source>,
     script: &'static str,
 }
 
@@ -45,22 +40,51 @@ pub struct CargoBuild {
 /// (interpreted) and `workload-aot.wasm` (compiled ahead of time).
 #[must_use]
 pub fn workload() -> CargoBuild {
+    let manifest = include_bytes!("../../workload/Cargo.toml");
+    let lock = include_bytes!("../../workload/Cargo.lock");
     CargoBuild {
         name: "workload",
         title: "Compile the workload, native and WebAssembly",
-        sources: &WORKLOAD,
+        sources: a_crate(manifest, lock, &WORKLOAD),
         script: BUILD_WORKLOAD,
     }
 }
 
-impl CargoBuild {
-    fn copy_sources(&self, to: &Path) -> Result<()> {
-        paths::write_atomic(&to.join("Cargo.toml"), self.sources.manifest.as_bytes(), 0o644)?;
-        paths::write_atomic(&to.join("Cargo.lock"), self.sources.lock.as_bytes(), 0o644)?;
-        for file in files(&self.sources.src) {
-            paths::write_atomic(&to.join("src").join(file.path()), file.contents(), 0o644)?;
-        }
-        Ok(())
+/// The load generator, static.
+#[must_use]
+pub fn loadgen() -> CargoBuild {
+    let manifest = include_bytes!("../../loadgen/Cargo.toml");
+    let lock = include_bytes!("../../loadgen/Cargo.lock");
+    CargoBuild {
+        name: "loadgen",
+        title: "Compile the load generator",
+        sources: a_crate(manifest, lock, &LOADGEN),
+        script: BUILD_STATIC,
+    }
+}
+
+/// The process that holds a pod's namespaces, static.
+#[must_use]
+pub fn pause() -> CargoBuild {
+    CargoBuild {
+        name: "pause",
+        title: "Compile pause",
+        sources: vec![("pause.rs".to_owned(), include_bytes!("../../pause/pause.rs"))],
+        script: BUILD_PAUSE,
+    }
+}
+
+fn a_crate(manifest: &'static [u8], lock: &'static [u8], src: &'static Dir) -> Vec<Source> {
+    let mut sources = vec![("Cargo.toml".to_owned(), manifest), ("Cargo.lock".to_owned(), lock)];
+    add_files(src, &mut sources);
+    sources
+}
+
+/// Adds all files of `dir`, at any depth.
+fn add_files(dir: &'static Dir, to: &mut Vec<Source>) {
+    to.extend(dir.files().map(|file| (format!("src/{}", file.path().display()), file.contents())));
+    for below in dir.dirs() {
+        add_files(below, to);
     }
 }
 
@@ -77,10 +101,9 @@ impl Artifact for CargoBuild {
         let mut inputs = Inputs::new()
             .with("triple", triple())
             .file("recipe", self.script.as_bytes())
-            .file("Cargo.toml", self.sources.manifest.as_bytes())
-            .file("Cargo.lock", self.sources.lock.as_bytes());
-        for file in files(&self.sources.src) {
-            inputs = inputs.file(format!("src/{}", file.path().display()), file.contents());
+            .file("environment", IN_ROOT.as_bytes());
+        for (path, bytes) in &self.sources {
+            inputs = inputs.file(path, bytes);
         }
         inputs
     }
@@ -98,7 +121,9 @@ impl Artifact for CargoBuild {
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
-        self.copy_sources(&cx.work().join(self.name))?;
+        for (path, bytes) in &self.sources {
+            paths::write_atomic(&cx.work().join(self.name).join(path), bytes, 0o644)?;
+        }
         network_settings(cx.work())?;
         let build = cx.script("build.sh", self.script)?;
         let script = cx.script("in_root.sh", IN_ROOT)?;
@@ -118,15 +143,6 @@ impl Artifact for CargoBuild {
 /// This machine's target, as rustc names it.
 fn triple() -> String {
     format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
-}
-
-/// All files in `dir`, at any depth.
-fn files(dir: &'static Dir) -> Vec<&'static include_dir::File<'static>> {
-    let mut found: Vec<_> = dir.files().collect();
-    for below in dir.dirs() {
-        found.extend(files(below));
-    }
-    found
 }
 
 /// What the builder root needs of the host to reach crates: the authorities,
@@ -161,11 +177,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_sources_decide_and_none_of_what_was_compiled() {
-        let inputs = workload().inputs();
-        let labels: Vec<&str> = inputs.pairs().iter().map(|(label, _)| label.as_str()).collect();
-        assert!(labels.contains(&"src/main.rs") && labels.contains(&"Cargo.lock"), "{labels:?}");
-        assert!(!labels.iter().any(|label| label.contains("target")), "{labels:?}");
+    fn all_sources_decide_and_nothing_that_was_compiled() {
+        for (build, file) in [(workload(), "src/net/wasm.rs"), (loadgen(), "src/main.rs"), (pause(), "pause.rs")] {
+            let inputs = build.inputs();
+            let labels: Vec<&str> = inputs.pairs().iter().map(|(label, _)| label.as_str()).collect();
+            assert!(labels.contains(&file), "{labels:?}");
+            assert!(!labels.iter().any(|label| label.contains("target")), "{labels:?}");
+        }
     }
 
     #[test]

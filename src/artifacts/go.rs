@@ -8,7 +8,7 @@ use include_dir::Dir;
 use serde::Deserialize;
 
 use crate::artifacts::artifact::{Artifact, Inputs, Lane, Making, Room};
-use crate::artifacts::preflight::missing;
+use crate::artifacts::preflight;
 use crate::process::Cmd;
 
 /// The oldest Go that fetches a newer one by itself.
@@ -29,7 +29,7 @@ pub struct Toolchain {
     obstacle: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 struct GoEnv {
     goversion: String,
@@ -38,23 +38,44 @@ struct GoEnv {
     gomodcache: PathBuf,
 }
 
+/// The Go on PATH, before any module was looked at.
+#[derive(Debug, Clone)]
+pub struct Go {
+    /// `None` without Go.
+    env: Option<GoEnv>,
+    /// What the user set GOTOOLCHAIN to.
+    chosen: Option<String>,
+}
+
+impl Go {
+    /// Asks the Go on PATH about itself.
+    pub fn detect() -> Result<Self> {
+        if preflight::locate("go").is_none() {
+            return Ok(Self { env: None, chosen: None });
+        }
+        let asked = Cmd::new("go")
+            .args(["env", "-json", "GOVERSION", "GOENV", "GOCACHE", "GOMODCACHE"])
+            .env("GOTOOLCHAIN", "local");
+        let env: GoEnv = serde_json::from_str(&asked.read()?).context("parse the output of `go env -json`")?;
+        let file = fs::read_to_string(&env.goenv).unwrap_or_default();
+        let chosen = std::env::var("GOTOOLCHAIN").ok().filter(|choice| !choice.is_empty());
+        let chosen =
+            chosen.or_else(|| file.lines().find_map(|line| line.strip_prefix("GOTOOLCHAIN=").map(str::to_owned)));
+        Ok(Self { env: Some(env), chosen })
+    }
+}
+
 impl Toolchain {
-    /// The Go on PATH, and the one it will fetch if `go_mod` asks for a newer.
-    pub fn detect(go_mod: &str) -> Result<Self> {
-        let Some(obstacle) = missing(&["go"]).pop() else {
-            let asked = Cmd::new("go")
-                .args(["env", "-json", "GOVERSION", "GOENV", "GOCACHE", "GOMODCACHE"])
-                .env("GOTOOLCHAIN", "local");
-            let env: GoEnv = serde_json::from_str(&asked.read()?).context("parse the output of `go env -json`")?;
-            let file = fs::read_to_string(&env.goenv).unwrap_or_default();
-            let chosen = std::env::var("GOTOOLCHAIN").ok().filter(|choice| !choice.is_empty());
-            let chosen =
-                chosen.or_else(|| file.lines().find_map(|line| line.strip_prefix("GOTOOLCHAIN=").map(str::to_owned)));
-            let mut toolchain = Self::choose(&env.goversion, chosen.as_deref(), go_mod);
-            toolchain.caches = vec![env.gocache, env.gomodcache];
-            return Ok(toolchain);
+    /// The Go that builds a module: the one on PATH, or the one that it fetches
+    /// if `go_mod` asks for a newer.
+    #[must_use]
+    pub fn of(go: &Go, go_mod: &str) -> Self {
+        let Some(env) = &go.env else {
+            return Self { obstacle: preflight::missing(&["go"]).pop(), ..Self::default() };
         };
-        Ok(Self { obstacle: Some(obstacle), ..Self::default() })
+        let mut toolchain = Self::choose(&env.goversion, go.chosen.as_deref(), go_mod);
+        toolchain.caches = vec![env.gocache.clone(), env.gomodcache.clone()];
+        toolchain
     }
 
     /// The rules of GOTOOLCHAIN, with `auto` where the user chose nothing

@@ -24,7 +24,9 @@ impl Namespace {
     /// A command that runs what is added as arguments as root of the namespace.
     #[must_use]
     pub fn command(self) -> Cmd {
-        let unshare = Cmd::new("unshare").arg("--mount");
+        // A user's PATH leaves the administrators' programs out.
+        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
+        let unshare = Cmd::new("unshare").arg("--mount").env("PATH", format!("{path}:/usr/sbin:/sbin"));
         match self {
             Self::Root => unshare.arg("--"),
             Self::User => unshare.args(["--map-auto", "--map-root-user", "--"]),

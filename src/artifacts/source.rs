@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use include_dir::{Dir, include_dir};
 
 use crate::artifacts::artifact::Artifact;
-use crate::artifacts::go::{GoBuild, Toolchain};
+use crate::artifacts::go::{Go, GoBuild, Toolchain};
 
 /// The pinned Go modules; inside the program, so that it works anywhere.
 static MODULES: Dir = include_dir!("$CARGO_MANIFEST_DIR/modules");
@@ -30,6 +30,7 @@ pub struct Build {
 
 impl Source for Build {
     fn artifacts(&self) -> Result<Vec<Box<dyn Artifact>>> {
+        let go = Go::detect()?;
         let pinned = pinned("kubernetes", "k8s.io/kubernetes")?;
         let version = format!("v{}", self.kubernetes);
         if version != pinned {
@@ -54,7 +55,7 @@ impl Source for Build {
             proof: (&["kubelet", "--version"], version),
             room: 400 << 20,
             go_room: 8 << 30,
-            ..common("kubernetes")?
+            ..common("kubernetes", &go)?
         };
         let containerd = GoBuild {
             name: "containerd",
@@ -67,7 +68,7 @@ impl Source for Build {
             tags: "no_btrfs no_zfs no_devmapper no_aufs",
             ldflags: format!("-s -w -X github.com/containerd/containerd/v2/version.Version=v{containerd}"),
             proof: (&["containerd", "--version"], format!("v{containerd}")),
-            ..common("containerd")?
+            ..common("containerd", &go)?
         };
         let etcd = GoBuild {
             name: "etcd",
@@ -75,7 +76,7 @@ impl Source for Build {
             packages: vec!["go.etcd.io/etcd/server/v3"],
             output: Some("etcd"),
             proof: (&["etcd", "--version"], etcd),
-            ..common("etcd")?
+            ..common("etcd", &go)?
         };
         let coredns = GoBuild {
             name: "coredns",
@@ -83,14 +84,14 @@ impl Source for Build {
             packages: vec!["."],
             output: Some("coredns"),
             proof: (&["coredns", "-version"], coredns),
-            ..common("coredns")?
+            ..common("coredns", &go)?
         };
         Ok(vec![Box::new(kubernetes), Box::new(containerd), Box::new(etcd), Box::new(coredns)])
     }
 }
 
 /// What the builds have in common.
-fn common(module: &'static str) -> Result<GoBuild> {
+fn common(module: &'static str, go: &Go) -> Result<GoBuild> {
     let dir = MODULES.get_dir(module).with_context(|| format!("the program holds no module {module}"))?;
     let text = go_mod(module)?;
     Ok(GoBuild {
@@ -102,7 +103,7 @@ fn common(module: &'static str) -> Result<GoBuild> {
         links: &[],
         tags: "",
         ldflags: "-s -w".into(),
-        toolchain: Toolchain::detect(text)?,
+        toolchain: Toolchain::of(go, text),
         proof: (&[], String::new()),
         room: 200 << 20,
         go_room: 2 << 30,

@@ -6,7 +6,6 @@ set -euo pipefail
 
 root=${1:?} work=${2:?}
 shift 2
-export PATH="$PATH:/usr/sbin:/sbin"
 
 mount --rbind /dev "$root/dev"
 mount --rbind /proc "$root/proc"
