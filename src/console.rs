@@ -13,6 +13,8 @@ use crate::{interrupt, paths};
 const MARK: &str = "provision-host-key: ";
 /// How long the line may take once the machine answers SSH.
 const WAIT: Duration = Duration::from_secs(60);
+/// How many last lines of a console an error shows.
+const TAIL: usize = 12;
 
 /// The last host key in a console's text, as `TYPE BASE64`.
 #[must_use]
@@ -49,6 +51,30 @@ pub fn pin(lab: &Lab, node: &NodeSpec) -> Result<()> {
         std::thread::sleep(Duration::from_millis(200));
     };
     paths::write_atomic(&lab.known_hosts(), format!("{known}{address} {key}\n").as_bytes(), 0o644)
+}
+
+/// An error with the ends of the machines' consoles: what a machine that does
+/// not answer has to say stands there.
+#[must_use]
+pub fn with_tails(lab: &Lab, nodes: &[String], error: &anyhow::Error) -> anyhow::Error {
+    let mut text = format!("{error:#}");
+    for node in nodes {
+        let path = lab.console(node);
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let console = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+        if lines.is_empty() {
+            text.push_str(&format!("\n  the console of {node} is empty"));
+            continue;
+        }
+        text.push_str(&format!("\n  end of the console of {node} ({}):", path.display()));
+        for line in &lines[lines.len().saturating_sub(TAIL)..] {
+            let line: String = line.chars().filter(|c| !c.is_control()).collect();
+            text.push_str(&format!("\n  | {line}"));
+        }
+    }
+    text.push_str("\n  go on from here: provision up   give up: provision down");
+    anyhow::anyhow!(text)
 }
 
 /// Forgets console and host key of a machine that is made anew.

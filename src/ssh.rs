@@ -53,9 +53,7 @@ impl SshNode {
         Self { target, session: Mutex::new(None) }
     }
 
-    /// Connects if that was not done yet, so that a caller can wait for a
-    /// machine that is still starting.
-    pub fn connect(&self) -> Result<()> {
+    fn connect(&self) -> Result<()> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if session.is_none() {
             *session = Some(self.open()?);

@@ -45,12 +45,13 @@ pub struct Entry {
 }
 
 /// What would happen to each artifact of `graph` if `goals` were ensured.
-/// Changes nothing.
-pub fn plan(cache: &Cache, graph: &Graph, goals: &[&str]) -> Result<Vec<Verdict>> {
+/// Changes nothing. `depth` is how closely to look at what others would be made
+/// from: [`Depth::Full`] before making them, so that damage does not spread.
+pub fn plan(cache: &Cache, graph: &Graph, goals: &[&str], depth: Depth) -> Result<Vec<Verdict>> {
     let mut verdicts = vec![None; graph.list.len()];
     for goal in goals {
         let at = graph.at(goal).with_context(|| format!("{goal} is no artifact"))?;
-        require(cache, graph, at, Depth::Cheap, &mut verdicts)?;
+        require(cache, graph, at, [Depth::Cheap, depth], &mut verdicts)?;
     }
     let rest = |(verdict, planned): (Option<Verdict>, &Planned)| -> Result<Verdict> {
         if let Some(verdict) = verdict {
@@ -64,9 +65,15 @@ pub fn plan(cache: &Cache, graph: &Graph, goals: &[&str]) -> Result<Vec<Verdict>
     verdicts.into_iter().zip(&graph.list).map(rest).collect()
 }
 
-/// Finds out what `at` and all that must be made for it are; what others are
-/// made from is looked at closely, so that damage does not spread.
-fn require(cache: &Cache, graph: &Graph, at: usize, depth: Depth, verdicts: &mut Vec<Option<Verdict>>) -> Result<()> {
+/// Finds out what `at` and all that must be made for it are: `at` itself looked
+/// at as `depths` begins, what it would be made from as `depths` ends.
+fn require(
+    cache: &Cache,
+    graph: &Graph,
+    at: usize,
+    [depth, below]: [Depth; 2],
+    verdicts: &mut Vec<Option<Verdict>>,
+) -> Result<()> {
     if verdicts[at].as_ref().is_some_and(|known| depth == Depth::Cheap || !matches!(known, Verdict::Present { .. })) {
         return Ok(());
     }
@@ -80,7 +87,7 @@ fn require(cache: &Cache, graph: &Graph, at: usize, depth: Depth, verdicts: &mut
     verdicts[at] = Some(verdict);
     if make {
         for &need in &planned.needs {
-            require(cache, graph, need, Depth::Full, verdicts)?;
+            require(cache, graph, need, [below, below], verdicts)?;
         }
     }
     Ok(())

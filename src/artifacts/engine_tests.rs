@@ -19,7 +19,7 @@ fn quiet() -> Ui {
 fn make_all(cache: &Cache, all: &[Box<dyn Artifact>]) -> Result<BTreeMap<String, Entry>> {
     let graph = Graph::of(all)?;
     let goals: Vec<&str> = all.iter().map(|artifact| artifact.name()).collect();
-    ensure(cache, &graph, &plan(cache, &graph, &goals)?, &quiet())
+    ensure(cache, &graph, &plan(cache, &graph, &goals, Depth::Full)?, &quiet())
 }
 
 fn entries(cache: &Cache, folder: &str) -> Vec<String> {
@@ -128,7 +128,7 @@ fn damage_is_named_and_mended() {
     fs::write(&file, "longer").unwrap();
     assert_eq!(fault(Depth::Cheap), "a has 6 bytes instead of 3");
     let graph = Graph::of(&all).unwrap();
-    let verdicts = plan(&cache, &graph, &["a"]).unwrap();
+    let verdicts = plan(&cache, &graph, &["a"], Depth::Cheap).unwrap();
     assert_eq!(verdicts[0], Verdict::MakeAgain("a has 6 bytes instead of 3".into()));
     make_all(&cache, &all).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), "one");
@@ -152,11 +152,14 @@ fn only_what_a_missing_goal_is_made_from_is_made() {
     let graph = Graph::of(&all).unwrap();
     remove_tree(&entry["a"].dir).unwrap();
     let present = Verdict::Present { bytes: 0 };
-    assert_eq!(plan(&cache, &graph, &["c"]).unwrap(), [Verdict::NotNeeded, present.clone(), present.clone()]);
+    assert_eq!(
+        plan(&cache, &graph, &["c"], Depth::Cheap).unwrap(),
+        [Verdict::NotNeeded, present.clone(), present.clone()]
+    );
     remove_tree(&entry["c"].dir).unwrap();
-    assert_eq!(plan(&cache, &graph, &["c"]).unwrap(), [Verdict::NotNeeded, present, Verdict::Make]);
+    assert_eq!(plan(&cache, &graph, &["c"], Depth::Cheap).unwrap(), [Verdict::NotNeeded, present, Verdict::Make]);
     remove_tree(&entry["b"].dir).unwrap();
-    assert_eq!(plan(&cache, &graph, &["c"]).unwrap(), [Verdict::Make, Verdict::Make, Verdict::Make]);
+    assert_eq!(plan(&cache, &graph, &["c"], Depth::Cheap).unwrap(), [Verdict::Make, Verdict::Make, Verdict::Make]);
     assert!(!Path::new(&entry["a"].dir).exists(), "a plan changes nothing");
 }
 

@@ -118,7 +118,9 @@ impl Artifact for Root {
     }
 
     fn room(&self) -> Vec<Room> {
-        vec![Room::in_cache(self.bytes), Room { dir: Some(std::env::temp_dir()), bytes: self.bytes }]
+        // The tree, and mmdebstrap's own copy on its way into the pipe.
+        let dir = (Namespace::detect() == Namespace::User).then(std::env::temp_dir);
+        vec![Room::in_cache(self.bytes), Room { dir, bytes: self.bytes }]
     }
 
     fn tree(&self) -> Option<&str> {
@@ -131,7 +133,10 @@ impl Artifact for Root {
             Namespace::User => "unshare",
         };
         let script = cx.script("make_root.sh", MAKE)?;
-        cx.run(&Cmd::new("bash").arg(script).arg(into.join(TREE)).arg(mode).args(self.options()))
+        let make = Cmd::new("bash").arg(script).arg(into.join(TREE)).arg(mode).args(self.options());
+        // /tmp may be memory. A user's own folders may be closed to the ids
+        // under which mmdebstrap works for that user, so /tmp it is there.
+        cx.run(&if mode == "root" { make.env("TMPDIR", cx.work()) } else { make })
     }
 }
 

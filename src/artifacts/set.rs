@@ -11,6 +11,7 @@ use crate::artifacts::cache::Cache;
 use crate::artifacts::engine::{self, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::images::Images;
+use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
 use crate::artifacts::root::Root;
 use crate::artifacts::source::{Build, Source};
@@ -94,7 +95,7 @@ impl Set {
     /// What would happen to each artifact; changes nothing.
     pub fn plan(&self) -> Result<Vec<PlanLine>> {
         let graph = Graph::of(&self.all)?;
-        let verdicts = engine::plan(&self.cache, &graph, &GOALS)?;
+        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Cheap)?;
         let line = |(planned, verdict): (&Planned, Verdict)| PlanLine {
             name: planned.artifact.name().to_owned(),
             title: planned.artifact.title(),
@@ -106,7 +107,7 @@ impl Set {
     /// Makes what is missing, after looking whether it can be made.
     pub fn ensure(&self, ui: &Ui) -> Result<Made> {
         let graph = Graph::of(&self.all)?;
-        let verdicts = engine::plan(&self.cache, &graph, &GOALS)?;
+        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Full)?;
         preflight::check(&self.cache, &graph, &verdicts)?;
         let entries = engine::ensure(&self.cache, &graph, &verdicts, ui)?;
         let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));

@@ -37,6 +37,9 @@ pub struct Up {
 const DISK_MIB: u64 = 4096;
 /// Room for logs, keys and results.
 const LAB_MIB: u64 = 256;
+/// How long a machine that runs may take to answer SSH; one that is being
+/// started was waited for by Vagrant before.
+const ANSWER: Duration = Duration::from_secs(300);
 
 impl Up {
     /// The list.
@@ -66,6 +69,7 @@ impl Up {
 
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
+        cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
         let summary = steps::run(&steps::all(), &self.selection(), &cx)?;
         report(session, &summary, started.elapsed(), acceleration.emulated)
     }

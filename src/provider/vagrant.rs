@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use super::{BootFiles, MachineState, Provider, libvirt};
+use crate::console;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::process::{Cmd, CommandFailed};
@@ -15,8 +16,6 @@ use crate::ui::{Task, Ui};
 /// How long `vagrant up` may take; its own waits end before.
 const UP: Duration = Duration::from_secs(30 * 60);
 const DESTROY: Duration = Duration::from_secs(5 * 60);
-/// How many last lines of a guest's console an error shows.
-const CONSOLE_TAIL: usize = 12;
 /// Vagrant needs a version that is not 0 to keep a box's volume apart; what
 /// tells boxes apart is the hash in their name.
 pub const BOX_VERSION: &str = "1.0.0";
@@ -77,7 +76,10 @@ impl Provider for VagrantLibvirt {
 
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
-        let booted = vagrant_up(lab, &task).map_err(|error| self.with_consoles(lab, error));
+        let booted = vagrant_up(lab, &task).map_err(|error| match error.is::<Interrupted>() {
+            true => error,
+            false => console::with_tails(lab, &self.nodes, &error),
+        });
         task.close(booted)
     }
 
@@ -121,33 +123,6 @@ impl Provider for VagrantLibvirt {
 
 /// All boxes' names begin so, and with them their volumes' names.
 pub const BOX_PREFIX: &str = "provision-node-";
-
-impl VagrantLibvirt {
-    /// Adds the tails of the guests' consoles: what a machine that does not
-    /// answer has to say stands there.
-    fn with_consoles(&self, lab: &Lab, error: anyhow::Error) -> anyhow::Error {
-        if error.is::<Interrupted>() {
-            return error;
-        }
-        let mut text = format!("{error:#}");
-        for node in &self.nodes {
-            let Ok(bytes) = std::fs::read(lab.console(node)) else { continue };
-            let console = String::from_utf8_lossy(&bytes);
-            let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
-            if lines.is_empty() {
-                text.push_str(&format!("\n  the console of {node} is empty"));
-                continue;
-            }
-            text.push_str(&format!("\n  end of the console of {node} ({}):", lab.console(node).display()));
-            for line in &lines[lines.len().saturating_sub(CONSOLE_TAIL)..] {
-                let line: String = line.chars().filter(|c| !c.is_control()).collect();
-                text.push_str(&format!("\n  | {line}"));
-            }
-        }
-        text.push_str("\n  go on from here: provision up   give up: provision down");
-        anyhow!(text)
-    }
-}
 
 /// Copies disk, kernel and initial RAM disk into the pool, where QEMU's user
 /// may read them.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::{Check, NodeFiles};
 use crate::cluster::Cluster;
+use crate::interrupt::{self, Interrupted};
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::Node;
@@ -64,6 +66,27 @@ impl Context<'_> {
     pub fn forget_checks(&self) {
         *self.checks.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Waits until every node runs a command.
+    pub fn wait_for_nodes(&self, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        self.on_each_node(|node, _| {
+            loop {
+                match node.read("true", b"") {
+                    Ok(_) => return Ok(()),
+                    Err(error) if error.is::<Interrupted>() => return Err(error),
+                    Err(error) if started.elapsed() > limit => {
+                        let waited = limit.as_secs();
+                        return Err(error.context(format!("{} does not answer SSH after {waited} s", node.name())));
+                    }
+                    Err(_) => {}
+                }
+                interrupt::check()?;
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        })
+        .map(drop)
     }
 
     /// Does `work` on all nodes side by side; every node is let finish, then

@@ -34,6 +34,13 @@ virtio_scsi
 ahci
 sd_mod
 EOF
+# The kernel makes /dev/vda by itself: no udev before the root is mounted.
+for script in init-top/udev init-bottom/udev; do
+  put 0755 "/etc/initramfs-tools/scripts/$script" <<'EOF'
+#!/bin/sh
+exit 0
+EOF
+done
 chroot "$root" update-initramfs -u -k all
 
 # --- Network: DHCP on the machine's own cards; hands off what CNI makes.
@@ -66,9 +73,11 @@ ManageForeignNextHops=no
 EOF
 
 # --- Kernel: what Kubernetes asks for. There is no swap, and none is made.
+# virtio_net: sooner than udev would.
 put 0644 /etc/modules-load.d/kubernetes.conf <<'EOF'
 overlay
 br_netfilter
+virtio_net
 EOF
 put 0644 /etc/sysctl.d/60-kubernetes.conf <<'EOF'
 net.ipv4.ip_forward = 1
@@ -99,6 +108,25 @@ MaxSessions 64
 MaxStartups 64
 EOF
 rm -f "$root"/etc/ssh/ssh_host_*
+# As Debian's, but without waiting for the network, and without a second start
+# of the program to check its configuration.
+put 0644 /etc/systemd/system/ssh.service <<'EOF'
+[Unit]
+Description=OpenBSD Secure Shell server
+
+[Service]
+ExecStart=/usr/sbin/sshd -D
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=process
+Restart=on-failure
+RestartPreventExitStatus=255
+Type=notify
+RuntimeDirectory=sshd
+RuntimeDirectoryMode=0755
+
+[Install]
+WantedBy=multi-user.target
+EOF
 put 0755 /usr/local/lib/provision/host-key <<'EOF'
 #!/bin/sh
 # Makes this machine's host key at its first boot, and says it on the console
@@ -222,9 +250,22 @@ masked=(
   systemd-pcrmachine.service systemd-tpm2-setup.service
   systemd-tpm2-setup-early.service systemd-udev-load-credentials.service
   sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
+  sys-kernel-config.mount sys-fs-fuse-connections.mount run-lock.mount
+  modprobe@configfs.service modprobe@fuse.service
+  kmod-static-nodes.service systemd-sysusers.service
+  systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service
+  systemd-random-seed.service systemd-journal-flush.service
+  systemd-networkd-persistent-storage.service systemd-user-sessions.service
+  systemd-hostnamed.socket systemd-sysext.socket systemd-creds.socket
+  systemd-initctl.socket
 )
 for unit in "${masked[@]}"; do
   ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+# The same for what would make units at each boot.
+mkdir -p "$root/etc/systemd/system-generators"
+for generator in getty gpt-auto hibernate-resume rc-local run ssh system-update sysv tpm2; do
+  ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-$generator-generator"
 done
 # Enabled by hand: `systemctl enable` in a tree of another machine needs more.
 enable() {
@@ -232,7 +273,7 @@ enable() {
   ln -sf "$1" "$root/etc/systemd/system/$2.wants/${1##*/}"
 }
 enable /usr/lib/systemd/system/systemd-networkd.service multi-user.target
-enable /usr/lib/systemd/system/ssh.service multi-user.target
+enable /etc/systemd/system/ssh.service multi-user.target
 enable /etc/systemd/system/provision-host-key.service ssh.service
 enable /etc/systemd/system/containerd.service multi-user.target
 enable /etc/systemd/system/kubelet.service multi-user.target
