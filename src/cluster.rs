@@ -33,9 +33,8 @@ impl Cluster {
     /// An object by kind, namespace (if it has one) and name.
     #[must_use]
     pub fn object(&self, kind: &str, namespace: Option<&str>, name: &str) -> Option<&Value> {
-        self.of_kind(kind).find(|item| {
-            item["metadata"]["name"] == name && item["metadata"]["namespace"].as_str() == namespace
-        })
+        self.of_kind(kind)
+            .find(|item| item["metadata"]["name"] == name && item["metadata"]["namespace"].as_str() == namespace)
     }
 
     /// A pod.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::artifacts::artifact::Artifact;
-use crate::artifacts::cache::Cache;
-use crate::artifacts::engine::{self, Verdict};
+use crate::artifacts::cache::{Cache, State};
+use crate::artifacts::engine::{self, Entry, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::images::Images;
 use crate::artifacts::manifest::Depth;
@@ -109,14 +109,45 @@ impl Set {
         let graph = Graph::of(&self.all)?;
         let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Full)?;
         preflight::check(&self.cache, &graph, &verdicts)?;
-        let entries = engine::ensure(&self.cache, &graph, &verdicts, ui)?;
+        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?)
+    }
+
+    /// What is made already, if all that a lab is started from is there.
+    pub fn made(&self) -> Result<Option<Made>> {
+        let graph = Graph::of(&self.all)?;
+        let mut entries = BTreeMap::new();
+        for goal in GOALS {
+            let planned = &graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?];
+            let State::Present(manifest) = self.cache.state(goal, &planned.key, Depth::Cheap)? else { return Ok(None) };
+            entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
+        }
+        Made::of(&entries).map(Some)
+    }
+
+    /// The folders of this set's artifacts in the cache, whether there or not.
+    pub fn folders(&self) -> Result<Vec<PathBuf>> {
+        let graph = Graph::of(&self.all)?;
+        Ok(graph.list.iter().map(|planned| self.cache.entry(planned.artifact.name(), &planned.key)).collect())
+    }
+}
+
+impl PlanLine {
+    /// Whether `ensure` would make it.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self.verdict, Verdict::Make | Verdict::MakeAgain(_))
+    }
+}
+
+impl Made {
+    fn of(entries: &BTreeMap<String, Entry>) -> Result<Self> {
         let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
         let (node, kubernetes) = (entry(node_box::NAME)?, entry(KUBERNETES)?);
         let facts = &node.manifest.facts;
         let gib = facts.get(node_box::GIB).context("the box's manifest does not say its disk's size")?;
         Ok(Made {
             box_file: node.dir.join(node_box::BOX),
-            box_name: format!("provision-{}", &node.manifest.key[..16]),
+            box_name: format!("provision-node-{}", &node.manifest.key[..16]),
             box_sha256: node.manifest.sha256(node_box::BOX)?.to_owned(),
             disk: node.dir.join(node_box::DISK),
             disk_virtual_gib: gib.parse().context("read the disk's size in the box's manifest")?,

@@ -24,7 +24,8 @@ pub fn run(kubectl: &Kubectl, arm: &Arm, settings: &Settings) -> Result<loadgen:
     let service = kubectl.json(&["get", "service", "--namespace", NAMESPACE, arm.name])?;
     // By address: the generator is a static binary, and a name's look-up would
     // be measured with the first request.
-    let address = service["spec"]["clusterIP"].as_str().with_context(|| format!("service {} has no address", arm.name))?;
+    let address =
+        service["spec"]["clusterIP"].as_str().with_context(|| format!("service {} has no address", arm.name))?;
     kubectl.apply(&manifest(&name, address, settings)?)?;
     let limit = AROUND + Duration::from_secs((settings.seconds + settings.warmup_seconds).into());
     let ended = kubectl.wait_for(&format!("job {NAMESPACE}/{name} does not end"), limit, |kubectl| {
@@ -36,7 +37,8 @@ pub fn run(kubectl: &Kubectl, arm: &Arm, settings: &Settings) -> Result<loadgen:
         if status["failed"].as_u64().unwrap_or(0) > 0 {
             return Ok(Ok(false));
         }
-        let pods = kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
+        let pods =
+            kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
         if let Some(trouble) = pods["items"][0].as_object().and_then(|_| pods::trouble(&pods["items"][0])) {
             bail!("job {NAMESPACE}/{name}: {trouble}");
         }
@@ -46,8 +48,9 @@ pub fn run(kubectl: &Kubectl, arm: &Arm, settings: &Settings) -> Result<loadgen:
     if !ended {
         bail!("the load generator failed: {}", printed.trim());
     }
-    let report: loadgen::Report = serde_json::from_str(&printed)
-        .with_context(|| format!("read what the load generator printed: {}", printed.chars().take(300).collect::<String>()))?;
+    let report: loadgen::Report = serde_json::from_str(&printed).with_context(|| {
+        format!("read what the load generator printed: {}", printed.chars().take(300).collect::<String>())
+    })?;
     if report.format != loadgen::FORMAT {
         bail!("the load generator speaks {}, this program {}", report.format, loadgen::FORMAT);
     }

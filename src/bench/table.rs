@@ -58,8 +58,7 @@ fn context(result: &BenchResult) -> String {
 fn comment(result: &BenchResult) -> String {
     let rate = |mode: Mode| result.arms.iter().find(|arm| arm.mode == mode).map(|arm| arm.load.requests_per_second);
     let mut text = String::new();
-    if let (Some(native), Some(aot), Some(interpreter)) =
-        (rate(Mode::Native), rate(Mode::Aot), rate(Mode::Interpreter))
+    if let (Some(native), Some(aot), Some(interpreter)) = (rate(Mode::Native), rate(Mode::Aot), rate(Mode::Interpreter))
         && native > 0.0
     {
         text.push_str(&format!(

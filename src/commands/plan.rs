@@ -42,7 +42,9 @@ impl Plan {
 fn tuning(emulated: bool) -> String {
     let words = include_str!("../../templates/node/cmdline-emulated.txt").trim();
     if emulated {
-        format!("  tuned for it: kernel words `{words}`, longer time-outs and intervals in kubeadm's, kubelet's, etcd's and containerd's configuration, a shorter benchmark")
+        format!(
+            "  tuned for it: kernel words `{words}`, longer time-outs and intervals in kubeadm's, kubelet's, etcd's and containerd's configuration, a shorter benchmark"
+        )
     } else {
         "  no tuning for emulation applies".to_owned()
     }

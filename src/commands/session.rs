@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::artifacts::{Made, Set, Spec};
+use crate::artifacts::set::{Made, Set, Spec};
 use crate::host::acceleration::{self, Verdict};
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
@@ -182,7 +182,11 @@ impl Session {
     pub fn node(&self, name: Option<&str>) -> Result<&NodeSpec> {
         let Some(name) = name else { return self.nodes.first().context("the profile has no node") };
         self.nodes.iter().find(|node| node.name == name).with_context(|| {
-            format!("there is no node `{name}` in lab `{}`; its nodes: {}", self.lab.name(), self.node_names().join(", "))
+            format!(
+                "there is no node `{name}` in lab `{}`; its nodes: {}",
+                self.lab.name(),
+                self.node_names().join(", ")
+            )
         })
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::session::{Parts, Session, boot_files, network_name};
-use crate::artifacts::Made;
+use crate::artifacts::set::Made;
 use crate::bench;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};

@@ -91,10 +91,7 @@ impl Context<'_> {
 
     /// Does `work` on all nodes side by side; every node is let finish, then
     /// the first error (by node order) is returned.
-    pub fn on_each_node<T: Send>(
-        &self,
-        work: impl Fn(&dyn Node, &NodeFiles) -> Result<T> + Sync,
-    ) -> Result<Vec<T>> {
+    pub fn on_each_node<T: Send>(&self, work: impl Fn(&dyn Node, &NodeFiles) -> Result<T> + Sync) -> Result<Vec<T>> {
         std::thread::scope(|scope| {
             let work = &work;
             let running: Vec<_> = self

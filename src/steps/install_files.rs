@@ -20,7 +20,8 @@ impl Step for InstallFiles {
     fn check(&self, cx: &Context) -> Result<Check> {
         let differs = cx.on_each_node(|node, files| {
             // Bash reads the one line itself: no further process on a slow guest.
-            let line = node.read("test -e /opt/provision/hash && read -r hash </opt/provision/hash; echo \"$hash\"", b"")?;
+            let line =
+                node.read("test -e /opt/provision/hash && read -r hash </opt/provision/hash; echo \"$hash\"", b"")?;
             Ok((line.trim() != files.hash()).then(|| format!("{}: /opt/provision", node.name())))
         })?;
         let differs: Vec<String> = differs.into_iter().flatten().collect();

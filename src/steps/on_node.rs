@@ -70,10 +70,8 @@ impl Step for OnNode {
 /// Asks all scripts of a node in one command.
 pub(super) fn check_all(node: &dyn Node) -> Result<BTreeMap<String, Check>> {
     let names: Vec<&str> = SCRIPTS.iter().map(|step| step.name).collect();
-    let command = format!(
-        "for s in {}; do bash /opt/provision/steps/$s.sh check 2>&1; echo \"@ $s $?\"; done",
-        names.join(" ")
-    );
+    let command =
+        format!("for s in {}; do bash /opt/provision/steps/$s.sh check 2>&1; echo \"@ $s $?\"; done", names.join(" "));
     parse_checks(&node.read(&command, b"")?).with_context(|| format!("check the steps of {}", node.name()))
 }
 

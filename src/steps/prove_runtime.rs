@@ -12,8 +12,8 @@ use super::evidence::{Evidence, judge, judge_time};
 use super::{Check, Context, Step};
 use crate::arms::{ARMS, Arm, NAMESPACE, PORT};
 use crate::node::Node;
-use crate::pods::{self, RunningPod};
 use crate::paths;
+use crate::pods::{self, RunningPod};
 use crate::ui::Task;
 
 /// See the module.
@@ -160,8 +160,10 @@ fn canary_of(cx: &Context, node: &dyn Node, arm: &Arm, pod: &RunningPod) -> Resu
     // Sized so that native takes some milliseconds: enough to stand out from a
     // connection's cost, little enough for the interpreter.
     let rounds = if cx.emulated { 2_000 } else { 20_000 };
-    let command =
-        format!("bash /opt/provision/request.sh {} {PORT} '/compute?n={rounds}' {CANARY_REQUESTS}", shell_words::quote(&pod.ip));
+    let command = format!(
+        "bash /opt/provision/request.sh {} {PORT} '/compute?n={rounds}' {CANARY_REQUESTS}",
+        shell_words::quote(&pod.ip)
+    );
     // The process is there before its socket is: the first connections may be refused.
     let mut tries = 0;
     let text = loop {

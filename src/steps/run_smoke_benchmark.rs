@@ -36,7 +36,9 @@ impl Step for RunSmokeBenchmark {
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
         let cluster = cx.cluster()?;
         if Proof::load(cx.lab).is_none_or(|proof| proof.cluster != cluster.uid) {
-            bail!("the runtime of this lab is not proved, so figures would mean nothing\n  prove it: provision up --step prove_runtime");
+            bail!(
+                "the runtime of this lab is not proved, so figures would mean nothing\n  prove it: provision up --step prove_runtime"
+            );
         }
         let settings = settings(cx);
         let arms = bench::run(cx.kubectl, &settings, task)?;
@@ -70,7 +72,8 @@ fn settings(cx: &Context) -> Settings {
 fn environment(cx: &Context) -> Result<Environment> {
     let cluster = cx.cluster()?;
     let node = cx.control_plane()?;
-    let info = &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
+    let info =
+        &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
     let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
     Ok(Environment {

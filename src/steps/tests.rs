@@ -120,8 +120,7 @@ fn selections_force_one_step_and_name_the_unknown() {
 #[test]
 fn a_step_that_ran_and_is_still_pending_has_failed() {
     let log = Arc::new(Mutex::new(Vec::new()));
-    let steps: Vec<Box<dyn Step>> =
-        vec![Box::new(Fake { name: "a", log, done: Mutex::new(false), heals: false })];
+    let steps: Vec<Box<dyn Step>> = vec![Box::new(Fake { name: "a", log, done: Mutex::new(false), heals: false })];
     with_context(&[], |cx| {
         let error = format!("{:#}", run(&steps, &Selection::All, cx).unwrap_err());
         assert!(error.contains("step `a` failed") && error.contains("still wants to: a would change"), "{error}");
@@ -148,6 +147,14 @@ fn one_node_failing_does_not_keep_the_others_from_finishing() {
 #[test]
 fn the_rendered_env_file_is_what_scripts_expect() {
     with_context(&[Box::new(Silent("node1"))], |cx| {
-        insta::assert_snapshot!(cx.files[0].get("node.env").unwrap().lines().filter(|l| !l.starts_with("INPUTS_HASH")).collect::<Vec<_>>().join("\n"));
+        insta::assert_snapshot!(
+            cx.files[0]
+                .get("node.env")
+                .unwrap()
+                .lines()
+                .filter(|l| !l.starts_with("INPUTS_HASH"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
     });
 }
