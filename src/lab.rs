@@ -19,7 +19,13 @@ pub struct Lab {
 impl Lab {
     /// The lab called `name`; nothing is created yet.
     pub fn open(name: &str) -> Result<Self> {
-        Ok(Self { name: name.into(), dir: paths::state_dir()?.join(name) })
+        Ok(Self::below(&paths::state_dir()?, name))
+    }
+
+    /// The lab called `name` in the state folder `state`.
+    #[must_use]
+    pub fn below(state: &Path, name: &str) -> Self {
+        Self { name: name.into(), dir: state.join(name) }
     }
 
     /// The lab's name, unique on this host.
@@ -196,7 +202,7 @@ mod tests {
     use super::*;
 
     fn lab(dir: &Path) -> Lab {
-        Lab { name: "t".into(), dir: dir.join("t") }
+        Lab::below(dir, "t")
     }
 
     #[test]
