@@ -5,12 +5,25 @@
 //! `cli` → `commands` → `steps`, `bench` → `provider`, `artifacts`, `kubectl`,
 //! `ssh`, `templates` → `lab`, `node`, `profile` → `process`, `ui`, `paths`.
 
+pub mod arms;
 pub mod artifacts;
+pub mod bench;
 pub mod cli;
+pub mod cluster;
+pub mod commands;
+pub mod console;
 pub mod host;
 pub mod interrupt;
+pub mod kubectl;
+pub mod lab;
+pub mod machine_file;
 pub mod node;
 pub mod paths;
+pub mod pods;
 pub mod process;
 pub mod profile;
+pub mod provider;
+pub mod ssh;
+pub mod steps;
+pub mod templates;
 pub mod ui;

@@ -70,6 +70,12 @@ impl Ui {
         Self(Arc::new(Inner { mode, bars: MultiProgress::new(), file: Mutex::new(None) }))
     }
 
+    /// Whether programs read what is said.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.0.mode == Mode::Json
+    }
+
     /// Appends every event from now on to `path` as well.
     pub fn record_to(&self, path: &Path) -> Result<()> {
         if let Some(dir) = path.parent() {

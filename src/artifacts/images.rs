@@ -1,0 +1,171 @@
+//! The images of a node, in one archive: the control plane by the names that
+//! kubeadm asks for, and the pods of the benchmark.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
+use crate::artifacts::go::go_arch;
+use crate::artifacts::namespace::Namespace;
+use crate::artifacts::oci::{Content, Image, Layer, write_archive};
+use crate::artifacts::{preflight, root};
+
+/// The artifact's name.
+pub const NAME: &str = "images";
+/// The archive inside the artifact.
+pub const ARCHIVE: &str = "images.tar";
+/// Facts of the manifest that begin so hold an image's digest.
+pub const DIGEST: &str = "digest of ";
+
+/// What kube-proxy calls in nftables mode, with all its libraries.
+const PROXY_TOOLS: [&str; 2] = ["/usr/sbin/nft", "/usr/sbin/conntrack"];
+
+/// All images of a node.
+pub struct Images {
+    /// Kubernetes' version, without `v`.
+    pub kubernetes: String,
+}
+
+/// A layer to write: where each path's content comes from.
+type Paths = BTreeMap<String, Content>;
+
+impl Artifact for Images {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn title(&self) -> String {
+        "Write the images".into()
+    }
+
+    fn inputs(&self) -> Inputs {
+        // The number stands for this file's own way of laying images out.
+        Inputs::new().with("layout", "1").with("arch", go_arch()).with("names", self.names().join(" "))
+    }
+
+    fn needs(&self) -> Vec<&str> {
+        vec!["kubernetes", "etcd", "coredns", "pause", "workload", "loadgen", root::NODE]
+    }
+
+    fn obstacles(&self) -> Vec<String> {
+        let mut found = Namespace::detect().obstacles();
+        found.extend(preflight::missing(&["chroot"]));
+        found
+    }
+
+    fn room(&self) -> Vec<Room> {
+        vec![Room::in_cache(600 << 20)]
+    }
+
+    fn make(&self, into: &Path, cx: &Making) -> Result<()> {
+        let mut layers = BTreeMap::new();
+        for (name, paths) in self.layers(cx)? {
+            cx.say(&format!("layer {name}"));
+            layers.insert(name, Layer::write(&paths, cx.work().join(name))?);
+        }
+        let layer = |name: &str| layers.get(name).with_context(|| format!("no layer is named {name}"));
+        let mut images = Vec::new();
+        for (name, of, entrypoint) in self.images() {
+            let layers = of.iter().map(|name| layer(name)).collect::<Result<Vec<_>>>()?;
+            let user = if of == ["pause"] { "65535:65535" } else { "" };
+            images.push(Image { name, layers, entrypoint: entrypoint.iter().map(|&word| word.into()).collect(), user });
+        }
+        cx.say("one archive of them all");
+        for (name, digest) in write_archive(&images, go_arch(), &into.join(ARCHIVE))? {
+            cx.record(format!("{DIGEST}{name}"), digest);
+        }
+        Ok(())
+    }
+}
+
+impl Images {
+    /// Each image: its name, its layers, its entrypoint. The tags of etcd,
+    /// CoreDNS and pause are those that this version's kubeadm asks for.
+    fn images(&self) -> Vec<(String, Vec<&'static str>, Vec<&'static str>)> {
+        let kube = |name: &str| format!("registry.k8s.io/{name}:v{}", self.kubernetes);
+        let own = |name: &str| format!("provision.local/{name}");
+        vec![
+            (kube("kube-apiserver"), vec!["kubernetes"], vec![]),
+            (kube("kube-controller-manager"), vec!["kubernetes"], vec![]),
+            (kube("kube-scheduler"), vec!["kubernetes"], vec![]),
+            (kube("kube-proxy"), vec!["kubernetes", "proxy-tools"], vec![]),
+            ("registry.k8s.io/etcd:3.7.0-0".into(), vec!["etcd"], vec![]),
+            ("registry.k8s.io/coredns/coredns:v1.14.6".into(), vec!["coredns"], vec!["/coredns"]),
+            ("registry.k8s.io/pause:3.10.2".into(), vec!["pause"], vec!["/pause"]),
+            (own("workload:native"), vec!["native"], vec!["/workload"]),
+            (own("workload:wasm-aot"), vec!["wasm-aot"], vec!["/workload.wasm"]),
+            (own("workload:wasm-interpreter"), vec!["wasm-interpreter"], vec!["/workload.wasm"]),
+            (own("loadgen:v1"), vec!["loadgen"], vec!["/loadgen"]),
+        ]
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.images().into_iter().map(|(name, ..)| name).collect()
+    }
+
+    fn layers(&self, cx: &Making) -> Result<BTreeMap<&'static str, Paths>> {
+        let one = |artifact: &str, file: &str, path: &str| -> Result<Paths> {
+            Ok(Paths::from([(path.to_owned(), Content::File(cx.need(artifact)?.join(file)))]))
+        };
+        let mut kubernetes = one("kubernetes", "kubernetes", "usr/local/bin/kubernetes")?;
+        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
+            kubernetes.insert(format!("usr/local/bin/{name}"), Content::Link("kubernetes".into()));
+        }
+        Ok(BTreeMap::from([
+            ("kubernetes", kubernetes),
+            ("proxy-tools", proxy_tools(&cx.need(root::NODE)?.join(root::TREE))?),
+            ("etcd", one("etcd", "etcd", "usr/local/bin/etcd")?),
+            ("coredns", one("coredns", "coredns", "coredns")?),
+            ("pause", one("pause", "pause", "pause")?),
+            ("native", one("workload", "workload", "workload")?),
+            ("wasm-aot", one("workload", "workload-aot.wasm", "workload.wasm")?),
+            ("wasm-interpreter", one("workload", "workload.wasm", "workload.wasm")?),
+            ("loadgen", one("loadgen", "loadgen", "loadgen")?),
+        ]))
+    }
+}
+
+/// The programs that kube-proxy calls, with their libraries at the paths where
+/// the dynamic linker of `tree` finds them.
+fn proxy_tools(tree: &Path) -> Result<Paths> {
+    let chroot = preflight::locate("chroot").context("find chroot")?;
+    let asked = Namespace::detect().command().arg(chroot).arg(tree).arg("ldd").args(PROXY_TOOLS);
+    let printed = asked.read()?;
+    let tree = tree.canonicalize().with_context(|| format!("find {}", tree.display()))?;
+    let mut paths = Paths::new();
+    for path in libraries(&printed).into_iter().chain(PROXY_TOOLS) {
+        let file: PathBuf = tree.join(path.trim_start_matches('/'));
+        let file = file.canonicalize().with_context(|| format!("find {}", file.display()))?;
+        ensure!(file.starts_with(&tree), "{path} leads out of {} to {}", tree.display(), file.display());
+        paths.insert(path.trim_start_matches('/').to_owned(), Content::File(file));
+    }
+    Ok(paths)
+}
+
+/// The paths in ldd's output: after `=>`, or alone for the linker itself.
+fn libraries(printed: &str) -> Vec<&str> {
+    let lines = printed.lines().filter(|line| line.starts_with(char::is_whitespace));
+    lines.filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/'))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_read_from_what_ldd_prints() {
+        let printed = "/usr/sbin/nft:\n\tlinux-vdso.so.1 (0x00007f)\n\tlibnftables.so.1 => /lib/x86_64-linux-gnu/libnftables.so.1 (0x00007f)\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        assert_eq!(libraries(printed), ["/lib/x86_64-linux-gnu/libnftables.so.1", "/lib64/ld-linux-x86-64.so.2"]);
+    }
+
+    #[test]
+    fn wasm_images_run_a_file_that_crun_recognises() {
+        let images = Images { kubernetes: "1.37.2".into() }.images();
+        for (name, _, entrypoint) in images.iter().filter(|(name, ..)| name.contains("wasm")) {
+            assert!(entrypoint[0].ends_with(".wasm"), "{name}");
+        }
+        assert_eq!(images[0].0, "registry.k8s.io/kube-apiserver:v1.37.2");
+    }
+}

@@ -1,0 +1,161 @@
+//! Root trees of Debian 13: one in which programs are compiled, one that
+//! becomes a node's disk.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
+use crate::artifacts::namespace::Namespace;
+use crate::artifacts::preflight::missing;
+use crate::process::Cmd;
+
+/// The name of the tree with the compilers.
+pub const BUILDER: &str = "builder-root";
+/// The name of the tree that becomes a node's disk.
+pub const NODE: &str = "node-root";
+/// The folder of the tree inside the artifact.
+pub const TREE: &str = "root";
+
+/// Debian 13.
+const SUITE: &str = "trixie";
+/// Debian's own keys; on other distributions the package of the same name.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// What compiles the programs: rustc for the node and for WebAssembly, and
+/// WasmEdge of the very version that the node runs.
+const BUILDER_PACKAGES: &str = "
+rustc
+cargo
+libstd-rust-dev-wasm32
+lld
+gcc
+libc6-dev
+wasmedge
+ca-certificates
+";
+const NODE_PACKAGES: &str = include_str!("../../templates/box/packages.txt");
+
+const MAKE: &str = include_str!("scripts/make_root.sh");
+
+/// A Debian root tree with packages.
+pub struct Root {
+    /// [`BUILDER`] or [`NODE`].
+    name: &'static str,
+    /// What goes on top of Debian's minimal base.
+    packages: Vec<String>,
+    /// Where Debian comes from, as mmdebstrap takes it; `None` is its default.
+    mirror: Option<String>,
+    /// Bytes of the finished tree, generously.
+    bytes: u64,
+}
+
+impl Root {
+    /// The tree in which programs are compiled.
+    #[must_use]
+    pub fn builder(mirror: Option<String>) -> Self {
+        Self { name: BUILDER, packages: packages(BUILDER_PACKAGES), mirror, bytes: 1300 << 20 }
+    }
+
+    /// The tree that becomes a node's disk.
+    #[must_use]
+    pub fn node(mirror: Option<String>) -> Self {
+        Self { name: NODE, packages: packages(NODE_PACKAGES), mirror, bytes: 600 << 20 }
+    }
+
+    fn options(&self) -> Vec<String> {
+        let mut options: Vec<String> = [
+            "--variant=minbase",
+            "--format=tar",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            "--aptopt=Apt::Install-Recommends \"false\"",
+        ]
+        .map(str::to_owned)
+        .into();
+        options.push(format!("--keyring={KEYRING}"));
+        options.push(format!("--include={}", self.packages.join(",")));
+        options.extend([SUITE.to_owned(), "-".to_owned()]);
+        options.extend(self.mirror.clone());
+        options
+    }
+}
+
+/// One package a line; what follows a `#` is for people.
+fn packages(list: &str) -> Vec<String> {
+    let names = list.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+impl Artifact for Root {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn title(&self) -> String {
+        match self.name {
+            BUILDER => "Install Debian 13 with the compilers".into(),
+            _ => "Install Debian 13 for the node".into(),
+        }
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs::new()
+            .with("arch", std::env::consts::ARCH)
+            .with("mmdebstrap", self.options().join(" "))
+            .file("recipe", MAKE.as_bytes())
+    }
+
+    fn obstacles(&self) -> Vec<String> {
+        let mut found = Namespace::detect().obstacles();
+        found.extend(missing(&["mmdebstrap", "tar"]));
+        if !Path::new(KEYRING).exists() {
+            found.push(format!("{KEYRING} is missing: type sudo apt install debian-archive-keyring"));
+        }
+        found
+    }
+
+    fn room(&self) -> Vec<Room> {
+        // The tree, and mmdebstrap's own copy on its way into the pipe.
+        let dir = (Namespace::detect() == Namespace::User).then(std::env::temp_dir);
+        vec![Room::in_cache(self.bytes), Room { dir, bytes: self.bytes }]
+    }
+
+    fn tree(&self) -> Option<&str> {
+        Some(TREE)
+    }
+
+    fn make(&self, into: &Path, cx: &Making) -> Result<()> {
+        let mode = match Namespace::detect() {
+            Namespace::Root => "root",
+            Namespace::User => "unshare",
+        };
+        let script = cx.script("make_root.sh", MAKE)?;
+        let make = Cmd::new("bash").arg(script).arg(into.join(TREE)).arg(mode).args(self.options());
+        // /tmp may be memory. A user's own folders may be closed to the ids
+        // under which mmdebstrap works for that user, so /tmp it is there.
+        cx.run(&if mode == "root" { make.env("TMPDIR", cx.work()) } else { make })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packages_are_the_lines_without_comments() {
+        assert_eq!(packages("# why\na\n\n  b # because\n"), ["a", "b"]);
+        let node = Root::node(None);
+        assert!(node.packages.iter().any(|package| package == "crun"), "{:?}", node.packages);
+    }
+
+    #[test]
+    fn the_mirror_comes_last_and_changes_the_key() {
+        let mirror = "https://mirror.example/debian";
+        let with = Root::node(Some(mirror.into()));
+        assert_eq!(with.options().last().map(String::as_str), Some(mirror));
+        assert_ne!(with.inputs().digest(), Root::node(None).inputs().digest());
+    }
+}

@@ -1,0 +1,176 @@
+//! Everything a lab's nodes are made of, as one list: what would be made, and
+//! making it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::artifacts::artifact::Artifact;
+use crate::artifacts::cache::{Cache, State};
+use crate::artifacts::engine::{self, Entry, Verdict};
+use crate::artifacts::graph::{Graph, Planned};
+use crate::artifacts::images::Images;
+use crate::artifacts::manifest::Depth;
+use crate::artifacts::node_box::{self, NodeBox};
+use crate::artifacts::root::Root;
+use crate::artifacts::source::{Build, Source};
+use crate::artifacts::{cargo, preflight};
+use crate::ui::Ui;
+
+/// What a lab uses itself; all else is made only on the way to these.
+const GOALS: [&str; 2] = [node_box::NAME, KUBERNETES];
+const KUBERNETES: &str = "kubernetes";
+
+/// What decides the artifacts of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Kubernetes' version, without `v`.
+    pub kubernetes_version: String,
+    /// Where Debian comes from, as mmdebstrap takes it (a URL, a line or a file
+    /// for apt); `None` is its default, the official mirror.
+    pub debian_mirror: Option<String>,
+}
+
+/// The artifacts of a profile.
+pub struct Set {
+    cache: Cache,
+    all: Vec<Box<dyn Artifact>>,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanLine {
+    /// The artifact's stable name.
+    pub name: String,
+    /// Its title, an imperative.
+    pub title: String,
+    /// What would happen to it.
+    pub verdict: Verdict,
+}
+
+/// What a lab is started from; all of it lies in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The Vagrant box (libvirt).
+    pub box_file: PathBuf,
+    /// A name for it that changes with its content.
+    pub box_name: String,
+    /// Hex SHA-256 of the box file.
+    pub box_sha256: String,
+    /// The disk in the box, qcow2: one ext4 file system, no partitions.
+    pub disk: PathBuf,
+    /// The disk's size in GiB; a node's may be larger, it grows at boot.
+    pub disk_virtual_gib: u64,
+    /// The kernel, for a direct boot.
+    pub kernel: PathBuf,
+    /// Its initial RAM disk.
+    pub initrd: PathBuf,
+    /// kubectl of the nodes' version, for this host.
+    pub kubectl: PathBuf,
+    /// The images in the box: name to manifest digest (`sha256:…`).
+    pub images: BTreeMap<String, String>,
+    /// What making the box measured and recorded (`preload_seconds`, …).
+    pub facts: BTreeMap<String, String>,
+}
+
+impl Set {
+    /// The artifacts of `spec` in the user's cache.
+    pub fn of(spec: &Spec) -> Result<Self> {
+        Self::in_cache(Cache::of_user()?, spec)
+    }
+
+    fn in_cache(cache: Cache, spec: &Spec) -> Result<Self> {
+        let mut all = Build { kubernetes: spec.kubernetes_version.clone() }.artifacts()?;
+        all.push(Box::new(Root::builder(spec.debian_mirror.clone())));
+        all.push(Box::new(Root::node(spec.debian_mirror.clone())));
+        all.push(Box::new(cargo::workload()));
+        all.push(Box::new(cargo::loadgen()));
+        all.push(Box::new(cargo::pause()));
+        all.push(Box::new(Images { kubernetes: spec.kubernetes_version.clone() }));
+        all.push(Box::new(NodeBox));
+        Ok(Self { cache, all })
+    }
+
+    /// What would happen to each artifact; changes nothing.
+    pub fn plan(&self) -> Result<Vec<PlanLine>> {
+        let graph = Graph::of(&self.all)?;
+        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Cheap)?;
+        let line = |(planned, verdict): (&Planned, Verdict)| PlanLine {
+            name: planned.artifact.name().to_owned(),
+            title: planned.artifact.title(),
+            verdict,
+        };
+        Ok(graph.list.iter().zip(verdicts).map(line).collect())
+    }
+
+    /// Makes what is missing, after looking whether it can be made.
+    pub fn ensure(&self, ui: &Ui) -> Result<Made> {
+        let graph = Graph::of(&self.all)?;
+        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Full)?;
+        preflight::check(&self.cache, &graph, &verdicts)?;
+        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?)
+    }
+
+    /// What is made already, if all that a lab is started from is there.
+    pub fn made(&self) -> Result<Option<Made>> {
+        let graph = Graph::of(&self.all)?;
+        let mut entries = BTreeMap::new();
+        for goal in GOALS {
+            let planned = &graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?];
+            let State::Present(manifest) = self.cache.state(goal, &planned.key, Depth::Cheap)? else { return Ok(None) };
+            entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
+        }
+        Made::of(&entries).map(Some)
+    }
+
+    /// The folders of this set's artifacts in the cache, whether there or not.
+    pub fn folders(&self) -> Result<Vec<PathBuf>> {
+        let graph = Graph::of(&self.all)?;
+        Ok(graph.list.iter().map(|planned| self.cache.entry(planned.artifact.name(), &planned.key)).collect())
+    }
+}
+
+impl PlanLine {
+    /// Whether `ensure` would make it.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(self.verdict, Verdict::Make | Verdict::MakeAgain(_))
+    }
+}
+
+impl Made {
+    fn of(entries: &BTreeMap<String, Entry>) -> Result<Self> {
+        let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
+        let (node, kubernetes) = (entry(node_box::NAME)?, entry(KUBERNETES)?);
+        let facts = &node.manifest.facts;
+        let gib = facts.get(node_box::GIB).context("the box's manifest does not say its disk's size")?;
+        Ok(Made {
+            box_file: node.dir.join(node_box::BOX),
+            box_name: format!("provision-node-{}", &node.manifest.key[..16]),
+            box_sha256: node.manifest.sha256(node_box::BOX)?.to_owned(),
+            disk: node.dir.join(node_box::DISK),
+            disk_virtual_gib: gib.parse().context("read the disk's size in the box's manifest")?,
+            kernel: node.dir.join(node_box::KERNEL),
+            initrd: node.dir.join(node_box::INITRD),
+            kubectl: kubernetes.dir.join("kubectl"),
+            images: node_box::digests_in(&node.manifest),
+            facts: facts.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_an_empty_cache_everything_is_made_and_nothing_is_changed_by_planning() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = Spec { kubernetes_version: "1.37.2".into(), debian_mirror: None };
+        let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
+        assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");
+        assert_eq!(plan.last().map(|line| line.name.as_str()), Some("box"));
+        assert!(!dir.path().join("cache").exists());
+    }
+}

@@ -1,0 +1,114 @@
+//! `provision plan`: what `up` would do, and where each value came from.
+//! Changes nothing.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::session::{Parts, Session};
+use crate::provider::MachineState;
+use crate::steps::{self, Check};
+
+/// Show what `up` would change, and where each value of the profile came from.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// Leave out the profile's values
+    #[arg(long)]
+    changes_only: bool,
+}
+
+impl Plan {
+    /// The list.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let mut text = String::new();
+        if !self.changes_only {
+            values(session, &mut text)?;
+        }
+        let acceleration = session.acceleration()?;
+        writeln!(text, "machines: {}", acceleration.reason)?;
+        writeln!(text, "{}", tuning(acceleration.emulated))?;
+        let changes = changes(session, acceleration.emulated, &mut text)?;
+        match changes {
+            0 => writeln!(text, "\nno change: lab `{}` is as the profile says", session.lab.name())?,
+            1 => writeln!(text, "\n1 change; make it: provision up")?,
+            n => writeln!(text, "\n{n} changes; make them: provision up")?,
+        }
+        std::io::stdout().write_all(text.as_bytes()).context("print the plan")
+    }
+}
+
+fn tuning(emulated: bool) -> String {
+    let words = include_str!("../../templates/node/cmdline-emulated.txt").trim();
+    if emulated {
+        format!(
+            "  tuned for it: kernel words `{words}`, longer time-outs and intervals in kubeadm's, kubelet's, etcd's and containerd's configuration, a shorter benchmark"
+        )
+    } else {
+        "  no tuning for emulation applies".to_owned()
+    }
+}
+
+fn values(session: &Session, text: &mut String) -> Result<()> {
+    writeln!(text, "profile")?;
+    let explain = &session.loaded.explain;
+    let path_width = explain.iter().map(|value| value.path.len()).max().unwrap_or(0);
+    let value_width = explain.iter().map(|value| value.value.len()).max().unwrap_or(0);
+    for value in explain {
+        writeln!(text, "  {:path_width$}  {:value_width$}  {}", value.path, value.value, value.origin)?;
+    }
+    writeln!(text)?;
+    Ok(())
+}
+
+/// Writes the changes down and counts them.
+fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize> {
+    let mut count = 0;
+    let mut line = |text: &mut String, pending: bool, name: &str, what: &str| -> Result<()> {
+        count += usize::from(pending);
+        writeln!(text, "  {} {name}: {what}", if pending { '+' } else { '=' })?;
+        Ok(())
+    };
+
+    writeln!(text, "\nartifacts")?;
+    let set = session.artifacts()?;
+    let planned = set.plan()?;
+    for artifact in &planned {
+        let what = if artifact.is_pending() { artifact.title.clone() } else { "in the cache".to_owned() };
+        line(text, artifact.is_pending(), &artifact.name, &what)?;
+    }
+    let made = set.made()?;
+
+    writeln!(text, "\nmachines")?;
+    let provider = session.provider()?;
+    let states = provider.states(&session.lab, &session.node_names())?;
+    for (node, state) in session.nodes.iter().zip(&states) {
+        let what = match state {
+            MachineState::Running => "running".to_owned(),
+            MachineState::Absent => {
+                format!("new: {} CPUs, {} MiB, {} GiB disk, {}", node.cpus, node.memory_mib, node.disk_gib, node.ip)
+            }
+            MachineState::Off | MachineState::Paused => "start again".to_owned(),
+        };
+        line(text, *state != MachineState::Running, &node.name, &what)?;
+    }
+
+    writeln!(text, "\nsteps")?;
+    let all = steps::all();
+    let running = states.iter().all(|state| *state == MachineState::Running);
+    if let (true, Some(made)) = (running && session.lab.known_hosts().is_file(), made) {
+        let parts = Parts::of(session, &made, emulated)?;
+        for (name, title, check) in steps::plan(&all, &parts.context(session))? {
+            match check {
+                Check::Done => line(text, false, name, title)?,
+                Check::Pending(changes) => line(text, true, name, &changes.join("; "))?,
+            }
+        }
+    } else {
+        for step in &all {
+            line(text, true, step.name(), step.title())?;
+        }
+    }
+    Ok(count)
+}

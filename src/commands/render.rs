@@ -1,0 +1,26 @@
+//! `provision render`: the Vagrantfile and the nodes' files, to read or to keep.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Session;
+
+/// Write the Vagrantfile and the nodes' files.
+#[derive(Debug, Args)]
+pub struct Render {
+    /// Folder to write to [default: the lab's folder]
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+impl Render {
+    /// Renders and says where.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let dir = self.output.clone().unwrap_or_else(|| session.lab.dir().to_owned());
+        session.render_to(&dir, session.acceleration()?.emulated)?;
+        session.ui.note(&format!("wrote {} and {}", dir.join("Vagrantfile").display(), dir.join("node").display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! What every command begins with: the profile, the lab's folder, the voice.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::artifacts::set::{Made, Set, Spec};
+use crate::host::acceleration::{self, Verdict};
+use crate::kubectl::Kubectl;
+use crate::lab::Lab;
+use crate::node::Node;
+use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
+use crate::provider::vagrant::VagrantLibvirt;
+use crate::provider::{BootFiles, Provider};
+use crate::ssh::{SshNode, Target};
+use crate::steps::{Context, NodeFiles, NodeValues};
+use crate::ui::Ui;
+use crate::{paths, templates};
+
+/// A command's profile and lab.
+pub struct Session {
+    /// The checked profile and where each value came from.
+    pub loaded: Loaded,
+    /// Its folder.
+    pub lab: Lab,
+    /// Its nodes, in order.
+    pub nodes: Vec<NodeSpec>,
+    /// Where progress goes.
+    pub ui: Ui,
+}
+
+impl Session {
+    /// Reads the profile; touches nothing.
+    pub fn open(sources: &Sources, ui: &Ui) -> Result<Self> {
+        let loaded = profile::load(sources, &|name| std::env::var(name).ok())?;
+        let lab = Lab::open(&loaded.profile.name)?;
+        let nodes = loaded.profile.nodes();
+        Ok(Self { loaded, lab, nodes, ui: ui.clone() })
+    }
+
+    /// The checked profile.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.loaded.profile
+    }
+
+    /// How this host will run the machines, and why.
+    pub fn acceleration(&self) -> Result<Verdict> {
+        acceleration::decide(self.profile().machine.acceleration, &acceleration::probe()?)
+    }
+
+    /// Everything that is made for this profile.
+    pub fn artifacts(&self) -> Result<Set> {
+        Set::of(&Spec {
+            kubernetes_version: self.profile().kubernetes.version.clone(),
+            debian_mirror: std::env::var("PROVISION_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty()),
+        })
+    }
+
+    /// Names of the nodes, in order.
+    #[must_use]
+    pub fn node_names(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
+    /// The provider that the profile names.
+    pub fn provider(&self) -> Result<Box<dyn Provider>> {
+        match self.profile().provider {
+            profile::Provider::Libvirt => Ok(Box::new(VagrantLibvirt {
+                network_name: network_name(&self.lab),
+                network_xml: self.network_xml()?,
+                nodes: self.node_names(),
+            })),
+            profile::Provider::Virtualbox => anyhow::bail!(
+                "provider virtualbox: the Vagrantfile is rendered for it, and `provision up` cannot drive it yet\n  \
+                 use libvirt: provision up --provider libvirt"
+            ),
+        }
+    }
+
+    fn network_xml(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Values<'a> {
+            network_name: String,
+            lab: &'a str,
+            gateway: String,
+            netmask: String,
+            nodes: Vec<NodeView<'a>>,
+        }
+        let values = Values {
+            network_name: network_name(&self.lab),
+            lab: self.lab.name(),
+            gateway: self.profile().gateway().to_string(),
+            netmask: self.profile().network.machines.netmask().to_string(),
+            nodes: self.nodes.iter().map(NodeView::of).collect(),
+        };
+        templates::render("network.xml", include_str!("../../templates/network.xml.tera"), &values)
+    }
+
+    /// The Vagrantfile of this profile.
+    pub fn vagrantfile(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Values<'a> {
+            lab: &'a str,
+            lab_prefix: String,
+            provider: &'a str,
+            network_name: String,
+            network: String,
+            nodes: Vec<NodeView<'a>>,
+        }
+        let values = Values {
+            lab: self.lab.name(),
+            lab_prefix: self.lab.machine(""),
+            provider: self.profile().provider.name(),
+            network_name: network_name(&self.lab),
+            network: self.profile().network.machines.to_string(),
+            nodes: self.nodes.iter().map(NodeView::of).collect(),
+        };
+        templates::render("Vagrantfile", include_str!("../../templates/Vagrantfile.tera"), &values)
+    }
+
+    /// The files of each node, in order.
+    pub fn node_files(&self, emulated: bool) -> Result<Vec<NodeFiles>> {
+        let profile = self.profile();
+        self.nodes
+            .iter()
+            .map(|node| {
+                NodeFiles::render(&NodeValues {
+                    lab: self.lab.name().into(),
+                    node_name: node.name.clone(),
+                    node_role: node.role.name().into(),
+                    node_ip: node.ip.to_string(),
+                    gateway: profile.gateway().to_string(),
+                    emulated,
+                    single_node: self.nodes.len() == 1,
+                    pod_cidr: profile.network.pods.to_string(),
+                    service_cidr: profile.network.services.to_string(),
+                    cluster_dns: profile.cluster_dns().to_string(),
+                    kubernetes_version: profile.kubernetes.version.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// Writes the Vagrantfile and the node files below `dir`.
+    pub fn render_to(&self, dir: &Path, emulated: bool) -> Result<()> {
+        paths::write_atomic(&dir.join("Vagrantfile"), self.vagrantfile()?.as_bytes(), 0o644)?;
+        for (node, files) in self.nodes.iter().zip(self.node_files(emulated)?) {
+            files.write_to(&dir.join("node").join(&node.name))?;
+        }
+        Ok(())
+    }
+
+    /// The nodes over SSH; nothing is connected yet.
+    #[must_use]
+    pub fn ssh_nodes(&self) -> Vec<Box<dyn Node>> {
+        self.nodes.iter().map(|node| Box::new(SshNode::new(self.ssh_target(node))) as Box<dyn Node>).collect()
+    }
+
+    /// Pins the host keys that the machines print on their consoles.
+    pub fn pin_host_keys(&self) -> Result<()> {
+        self.nodes.iter().try_for_each(|node| crate::console::pin(&self.lab, node))
+    }
+
+    /// How a node is reached.
+    #[must_use]
+    pub fn ssh_target(&self, node: &NodeSpec) -> Target {
+        Target {
+            name: node.name.clone(),
+            address: SocketAddr::new(IpAddr::V4(node.ip), 22),
+            user: "root".into(),
+            key: self.lab.ssh_key(),
+            known_hosts: self.lab.known_hosts(),
+        }
+    }
+
+    /// The node called `name`, or the first one.
+    pub fn node(&self, name: Option<&str>) -> Result<&NodeSpec> {
+        let Some(name) = name else { return self.nodes.first().context("the profile has no node") };
+        self.nodes.iter().find(|node| node.name == name).with_context(|| {
+            format!(
+                "there is no node `{name}` in lab `{}`; its nodes: {}",
+                self.lab.name(),
+                self.node_names().join(", ")
+            )
+        })
+    }
+
+    /// The cluster's API, spoken by the kubectl that was made with the box.
+    #[must_use]
+    pub fn kubectl(&self, made: &Made) -> Kubectl {
+        Kubectl::new(made.kubectl.clone(), self.lab.kubeconfig())
+    }
+}
+
+/// Everything that a [`Context`] borrows.
+pub struct Parts {
+    nodes: Vec<Box<dyn Node>>,
+    files: Vec<NodeFiles>,
+    kubectl: Kubectl,
+    emulated: bool,
+    images: BTreeMap<String, String>,
+}
+
+impl Parts {
+    /// For a lab whose machines run.
+    pub fn of(session: &Session, made: &Made, emulated: bool) -> Result<Self> {
+        Ok(Self {
+            nodes: session.ssh_nodes(),
+            files: session.node_files(emulated)?,
+            kubectl: session.kubectl(made),
+            emulated,
+            images: made.images.clone(),
+        })
+    }
+
+    /// What steps work with.
+    #[must_use]
+    pub fn context<'a>(&'a self, session: &'a Session) -> Context<'a> {
+        Context {
+            profile: session.profile(),
+            lab: &session.lab,
+            nodes: &self.nodes,
+            files: &self.files,
+            kubectl: &self.kubectl,
+            emulated: self.emulated,
+            images: &self.images,
+            ui: &session.ui,
+            checks: Mutex::new(None),
+            cluster: Mutex::new(None),
+        }
+    }
+}
+
+/// The lab's network at libvirt.
+#[must_use]
+pub fn network_name(lab: &Lab) -> String {
+    format!("provision-{}", lab.name())
+}
+
+/// A box's files, as a provider needs them.
+#[must_use]
+pub fn boot_files(made: &Made) -> BootFiles {
+    BootFiles {
+        box_name: made.box_name.clone(),
+        box_file: made.box_file.clone(),
+        box_sha256: made.box_sha256.clone(),
+        disk: made.disk.clone(),
+        disk_gib: made.disk_virtual_gib,
+        kernel: made.kernel.clone(),
+        initrd: made.initrd.clone(),
+    }
+}
+
+/// A node as the templates see it.
+#[derive(Serialize)]
+struct NodeView<'a> {
+    name: &'a str,
+    ip: String,
+    mac: &'a str,
+    cpus: u32,
+    memory_mib: u64,
+    disk_gib: u64,
+}
+
+impl<'a> NodeView<'a> {
+    fn of(node: &'a NodeSpec) -> Self {
+        Self {
+            name: &node.name,
+            ip: node.ip.to_string(),
+            mac: &node.mac,
+            cpus: node.cpus,
+            memory_mib: node.memory_mib,
+            disk_gib: node.disk_gib,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `provision ssh`: a shell or a command on a node, by the system's `ssh` with
+//! the lab's key and pinned host keys.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Session;
+use crate::process::Cmd;
+
+/// Open a shell on a node, or run a command there.
+#[derive(Debug, Args)]
+pub struct Ssh {
+    /// The node [default: the first]
+    node: Option<String>,
+    /// The command; without one, a shell
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+impl Ssh {
+    /// Runs `ssh` and returns its exit code.
+    pub fn run(&self, session: &Session) -> Result<i32> {
+        session.lab.must_exist()?;
+        let node = session.node(self.node.as_deref())?;
+        let target = session.ssh_target(node);
+        Cmd::new("ssh")
+            .arg("-i")
+            .arg(&target.key)
+            .args(["-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
+            .arg(format!("UserKnownHostsFile={}", target.known_hosts.display()))
+            .args(["-o", "GlobalKnownHostsFile=none", "-o", "LogLevel=ERROR"])
+            .arg(format!("{}@{}", target.user, target.address.ip()))
+            .args((!self.command.is_empty()).then(|| shell_words::join(&self.command)))
+            .interactive()
+    }
+}

@@ -1,0 +1,125 @@
+//! `provision status`: how the lab is, in a fraction of a second.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+
+use super::Session;
+use crate::provider::MachineState;
+use crate::steps::Proof;
+
+/// Show how the lab is: machines, API, proof, newest result.
+#[derive(Debug, Args)]
+pub struct Status {}
+
+/// How long the API server's port may take to answer.
+const API_TIMEOUT: Duration = Duration::from_millis(150);
+
+#[derive(Serialize)]
+struct Report {
+    /// `provision.status/1`.
+    format: &'static str,
+    lab: String,
+    provider: &'static str,
+    machines: Vec<Machine>,
+    /// Whether the API server's port takes connections.
+    api: bool,
+    /// By arm: the mode it was proved in, and its computing time over native's.
+    proof: Option<Vec<ProvedArm>>,
+    newest_result: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Machine {
+    node: String,
+    machine: String,
+    state: MachineState,
+    ip: String,
+    cpus: u32,
+    memory_mib: u64,
+}
+
+#[derive(Serialize)]
+struct ProvedArm {
+    arm: String,
+    mode: crate::arms::Mode,
+    compute_ratio: f64,
+}
+
+impl Status {
+    /// Asks libvirt and the lab's folder, not Vagrant.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let lab = &session.lab;
+        let states = session.provider()?.states(lab, &session.node_names())?;
+        let machines: Vec<Machine> = session
+            .nodes
+            .iter()
+            .zip(states)
+            .map(|(node, state)| Machine {
+                node: node.name.clone(),
+                machine: lab.machine(&node.name),
+                state,
+                ip: node.ip.to_string(),
+                cpus: node.cpus,
+                memory_mib: node.memory_mib,
+            })
+            .collect();
+        let runs = machines.first().is_some_and(|machine| machine.state == MachineState::Running);
+        let api = runs
+            && session.nodes.first().is_some_and(|node| {
+                TcpStream::connect_timeout(&SocketAddr::new(node.ip.into(), 6443), API_TIMEOUT).is_ok()
+            });
+        let proof = Proof::load(lab).map(|proof| {
+            proof
+                .arms
+                .into_iter()
+                .map(|(arm, proved)| ProvedArm { arm, mode: proved.mode, compute_ratio: proved.compute_ratio })
+                .collect()
+        });
+        let report = Report {
+            format: "provision.status/1",
+            lab: lab.name().into(),
+            provider: session.profile().provider.name(),
+            machines,
+            api,
+            proof,
+            newest_result: lab.newest_result()?,
+        };
+        let text = if session.ui.is_json() { json(&report)? } else { plain(&report) };
+        std::io::stdout().write_all(text.as_bytes()).context("print the status")
+    }
+}
+
+fn json(report: &Report) -> Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(report).context("write the status as JSON")?))
+}
+
+fn plain(report: &Report) -> String {
+    let mut text = format!("lab {} ({})\n", report.lab, report.provider);
+    for machine in &report.machines {
+        let state = format!("{:?}", machine.state).to_lowercase();
+        text.push_str(&format!(
+            "  {:8} {:8} {}  {} CPUs, {} MiB\n",
+            machine.node, state, machine.ip, machine.cpus, machine.memory_mib
+        ));
+    }
+    text.push_str(&format!("  api      {}\n", if report.api { "answers" } else { "silent" }));
+    match &report.proof {
+        None => text.push_str("  proof    none\n"),
+        Some(arms) => {
+            for arm in arms {
+                let ratio = arm.compute_ratio;
+                text.push_str(&format!("  proved   {} (computing takes {ratio:.1} x native's time)\n", arm.arm));
+            }
+        }
+    }
+    if let Some(path) = &report.newest_result {
+        text.push_str(&format!("  result   {}\n", path.display()));
+    }
+    text
+}

@@ -1,0 +1,189 @@
+//! `provision up`: from a profile to a proved lab and a first table.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use super::session::{Parts, Session, boot_files, network_name};
+use crate::artifacts::set::Made;
+use crate::bench;
+use crate::host::acceleration::Verdict;
+use crate::host::{daemons, packages, preflight};
+use crate::process::Cmd;
+use crate::profile::NodeSpec;
+use crate::provider::MachineState;
+use crate::provider::libvirt::POOL_DIR;
+use crate::steps::{self, Selection};
+use crate::{console, machine_file, paths, ui};
+
+/// Make the lab, or what is missing of it, prove it and measure it once.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Install what this host lacks without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Run this step only, even if it is done
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    step: Option<String>,
+    /// Run this step, even if it is done, and those after it that are not
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+}
+
+/// Room for a machine's disk and the box below it, as far as a lab fills them.
+const DISK_MIB: u64 = 4096;
+/// Room for logs, keys and results.
+const LAB_MIB: u64 = 256;
+/// How long a machine that runs may take to answer SSH; one that is being
+/// started was waited for by Vagrant before.
+const ANSWER: Duration = Duration::from_secs(300);
+
+impl Up {
+    /// The list.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let started = Instant::now();
+        let (steps, selection) = (steps::all(), self.selection());
+        selection.of(&steps)?;
+        let _lock = session.lab.lock()?;
+        session.ui.record_to(&session.lab.events())?;
+        let provider = session.provider()?;
+
+        let consent = packages::Consent::detect(self.yes, session.ui.is_json());
+        packages::offer(&session.ui, session.profile().provider, consent, &session.lab.log("apt"))?;
+        daemons::ensure_libvirt(&session.ui)?;
+        let acceleration = session.acceleration()?;
+        let names = session.node_names();
+        let states = provider.states(&session.lab, &names)?;
+        if states.iter().any(|state| *state != MachineState::Running) {
+            tell_acceleration(session, &acceleration);
+            fits(session, &states)?;
+        }
+        let made = session.artifacts()?.ensure(&session.ui)?;
+        if states.iter().any(|state| *state != MachineState::Running) {
+            boot(session, provider.as_ref(), &made, &acceleration, &states)?;
+        } else {
+            session.ui.task("machines", format!("Start {}", names.join(", "))).skip("already running");
+        }
+        session.pin_host_keys()?;
+
+        let parts = Parts::of(session, &made, acceleration.emulated)?;
+        let cx = parts.context(session);
+        cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
+        let summary = steps::run(&steps, &selection, &cx)?;
+        report(session, &summary, started.elapsed(), acceleration.emulated)
+    }
+
+    fn selection(&self) -> Selection {
+        match (&self.step, &self.from) {
+            (Some(name), _) => Selection::Only(name.clone()),
+            (_, Some(name)) => Selection::From(name.clone()),
+            _ => Selection::All,
+        }
+    }
+}
+
+fn tell_acceleration(session: &Session, acceleration: &Verdict) {
+    session.ui.note(&format!("machines: {}", acceleration.reason));
+    if acceleration.emulated {
+        session.ui.note(
+            "  about ten times slower than with KVM; the lab is tuned for it, the benchmark is shorter, and absolute \
+             times mean nothing",
+        );
+    }
+}
+
+/// Refuses, before anything is made, what this host cannot hold.
+fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
+    let starting: Vec<NodeSpec> = session
+        .nodes
+        .iter()
+        .zip(states)
+        .filter(|(_, state)| **state != MachineState::Running)
+        .map(|(node, _)| node.clone())
+        .collect();
+    let room = |what: &str, folder: PathBuf, mib: u64| preflight::Room { what: what.into(), folder, mib };
+    let demand = preflight::Demand {
+        provider: session.profile().provider,
+        nodes: &starting,
+        network: session.profile().network.machines,
+        own_networks: &[network_name(&session.lab)],
+        folders: &[
+            room("the machines' disks", POOL_DIR.into(), DISK_MIB * starting.len() as u64),
+            room("the lab's folder", session.lab.dir().to_owned(), LAB_MIB),
+        ],
+    };
+    for warning in preflight::check(&demand, &preflight::supply(&demand)?)? {
+        session.ui.warn(&warning);
+    }
+    Ok(())
+}
+
+/// Everything up to machines that answer.
+fn boot(
+    session: &Session,
+    provider: &dyn crate::provider::Provider,
+    made: &Made,
+    acceleration: &Verdict,
+    states: &[MachineState],
+) -> Result<()> {
+    let lab = &session.lab;
+    ensure_key(session)?;
+    for (node, state) in session.nodes.iter().zip(states) {
+        // A machine that is made anew has a new host key and a new console.
+        if *state == MachineState::Absent {
+            console::forget(lab, node)?;
+        }
+    }
+    session.render_to(lab.dir(), acceleration.emulated)?;
+    let files = boot_files(made);
+    provider.prepare(lab, &files, &session.ui)?;
+    machine_file::write(lab, &files, acceleration.emulated)?;
+    provider.up(lab, &session.ui)
+}
+
+/// The lab's own key pair.
+fn ensure_key(session: &Session) -> Result<()> {
+    let key = session.lab.ssh_key();
+    if key.is_file() && key.with_extension("pub").is_file() {
+        return Ok(());
+    }
+    paths::create_dir(session.lab.dir())?;
+    paths::remove_file(&key)?;
+    Cmd::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C"])
+        .arg(format!("provision-{}", session.lab.name()))
+        .arg("-f")
+        .arg(&key)
+        .timeout(Duration::from_secs(60))
+        .read()
+        .map(drop)
+        .context("make the lab's SSH key")
+}
+
+fn report(session: &Session, summary: &steps::Summary, took: Duration, emulated: bool) -> Result<()> {
+    let took = ui::duration(took.as_secs_f64());
+    let lab = session.lab.name();
+    if summary.ran.is_empty() {
+        session.ui.note(&format!("lab `{lab}` is up: nothing to do ({took})"));
+        return Ok(());
+    }
+    session.ui.note(&format!("lab `{lab}` is up ({took})"));
+    if !summary.ran.contains(&"run_smoke_benchmark") {
+        return Ok(());
+    }
+    let Some(path) = session.lab.newest_result()? else { bail!("the smoke benchmark left no result") };
+    if session.ui.is_json() {
+        return Ok(());
+    }
+    let result = bench::BenchResult::load(&path)?;
+    let text = format!(
+        "{}\n{}\nresult: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
+        bench::table(&result),
+        if emulated { "emulated machines: absolute times mean nothing" } else { "" },
+        path.display()
+    );
+    std::io::stdout().write_all(text.as_bytes()).context("print the table")
+}

@@ -1,0 +1,63 @@
+//! A provider brings machines up to the point where they answer SSH, just
+//! short of Kubernetes, and takes them away again.
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+use crate::ui::Ui;
+
+pub mod libvirt;
+pub mod vagrant;
+
+/// What a machine is doing, in the words of `provision status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineState {
+    /// There is no such machine.
+    Absent,
+    /// It runs.
+    Running,
+    /// It exists and is off.
+    Off,
+    /// It exists and is paused, suspended, crashed or in between.
+    Paused,
+}
+
+/// What the machines are made of; everything the host knows and no profile does.
+#[derive(Debug, Clone)]
+pub struct BootFiles {
+    /// The box's name, which ends in its hash.
+    pub box_name: String,
+    /// The Vagrant box file (tar).
+    pub box_file: std::path::PathBuf,
+    /// Its SHA-256, hexadecimal.
+    pub box_sha256: String,
+    /// The disk image inside the box (qcow2).
+    pub disk: std::path::PathBuf,
+    /// Size of that disk as the machine sees it, GiB.
+    pub disk_gib: u64,
+    /// Linux kernel for direct boot.
+    pub kernel: std::path::PathBuf,
+    /// Its initial RAM disk.
+    pub initrd: std::path::PathBuf,
+}
+
+/// Where machines come from.
+pub trait Provider: Send + Sync {
+    /// The name in the profile.
+    fn name(&self) -> &'static str;
+
+    /// Each node's machine, in the order of `nodes`; reads only, in milliseconds.
+    fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>>;
+
+    /// Brings what the machines need and share: network, volumes, consoles.
+    fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()>;
+
+    /// Starts the machines that do not run and waits until all answer; one
+    /// that runs is left alone.
+    fn up(&self, lab: &Lab, ui: &Ui) -> Result<()>;
+
+    /// Takes away everything of the lab that is at the provider and says what
+    /// that was, a line each. What is already gone is no error.
+    fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>>;
+}

@@ -1,0 +1,285 @@
+//! Vagrant: brings the machines up; the only file that knows `vagrant`. What
+//! it says is read in its machine-readable form.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::{BootFiles, MachineState, Provider, libvirt};
+use crate::console;
+use crate::interrupt::Interrupted;
+use crate::lab::Lab;
+use crate::process::{Cmd, CommandFailed};
+use crate::ui::{Task, Ui};
+
+/// How long `vagrant up` may take; its own waits end before.
+const UP: Duration = Duration::from_secs(30 * 60);
+const DESTROY: Duration = Duration::from_secs(5 * 60);
+/// Vagrant needs a version that is not 0 to keep a box's volume apart; what
+/// tells boxes apart is the hash in their name.
+pub const BOX_VERSION: &str = "1.0.0";
+
+/// Machines of libvirt, brought up by Vagrant with vagrant-libvirt.
+#[derive(Debug)]
+pub struct VagrantLibvirt {
+    /// The lab's network at libvirt and its XML.
+    pub network_name: String,
+    /// See `templates/network.xml.tera`.
+    pub network_xml: String,
+    /// Nodes in order.
+    pub nodes: Vec<String>,
+}
+
+/// The names that a box's files have in libvirt's pool.
+pub struct PoolNames {
+    /// The disk, as vagrant-libvirt calls it: it is not uploaded again then.
+    pub disk: String,
+    /// The kernel.
+    pub kernel: String,
+    /// The initial RAM disk.
+    pub initrd: String,
+}
+
+impl PoolNames {
+    /// Of the box called `box_name`.
+    #[must_use]
+    pub fn of(box_name: &str) -> Self {
+        let flat = box_name.replace('/', "-VAGRANTSLASH-");
+        Self {
+            disk: format!("{flat}_vagrant_box_image_{BOX_VERSION}_box.img"),
+            kernel: format!("{flat}_vmlinuz"),
+            initrd: format!("{flat}_initrd.img"),
+        }
+    }
+}
+
+impl Provider for VagrantLibvirt {
+    fn name(&self) -> &'static str {
+        "libvirt"
+    }
+
+    fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>> {
+        nodes.iter().map(|node| libvirt::domain_state(&lab.machine(node))).collect()
+    }
+
+    fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {
+        let task = ui.task("network", format!("Prepare network {}", self.network_name));
+        task.close(libvirt::ensure_network(&self.network_name, &self.network_xml))?;
+        let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
+        task.close(upload(files))?;
+        for node in &self.nodes {
+            prepare_console(&lab.console(node))?;
+        }
+        Ok(())
+    }
+
+    fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
+        let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
+        let booted = vagrant_up(lab, &task).map_err(|error| match error.is::<Interrupted>() {
+            true => error,
+            false => console::with_tails(lab, &self.nodes, &error),
+        });
+        task.close(booted)
+    }
+
+    fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        // Vagrant's own records first, so that `vagrant global-status` forgets
+        // the machines too; whatever state it is in, libvirt is cleaned below.
+        if lab.dir().join(".vagrant").is_dir() && lab.vagrantfile().is_file() {
+            let task = ui.task("vagrant-destroy", "Let Vagrant forget the machines");
+            let forgotten =
+                vagrant(lab, &["destroy", "--force"]).timeout(DESTROY).run_logged(&lab.log("vagrant"), |_| {});
+            match forgotten {
+                Ok(()) => task.done(""),
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                Err(_) => task.skip("Vagrant could not; libvirt is asked directly"),
+            }
+        }
+        for node in nodes {
+            let domain = lab.machine(node);
+            if libvirt::remove_domain(&domain)? {
+                removed.push(format!("machine {domain}"));
+            }
+            let disk = format!("{domain}.img");
+            if libvirt::remove_volume(&disk)? {
+                removed.push(format!("volume {disk}"));
+            }
+        }
+        if libvirt::remove_network(&self.network_name)? {
+            removed.push(format!("network {}", self.network_name));
+        }
+        let in_use = libvirt::files_in_use()?;
+        for name in libvirt::volume_names()?.iter().filter(|name| name.starts_with(BOX_PREFIX)) {
+            let path = libvirt::volume_path(name)?.unwrap_or_default();
+            if !in_use.contains(&path) && libvirt::remove_volume(name)? {
+                removed.push(format!("volume {name}"));
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// All boxes' names begin so, and with them their volumes' names.
+pub const BOX_PREFIX: &str = "provision-node-";
+
+/// Copies disk, kernel and initial RAM disk into the pool, where QEMU's user
+/// may read them.
+fn upload(files: &BootFiles) -> Result<()> {
+    libvirt::ensure_pool()?;
+    let names = PoolNames::of(&files.box_name);
+    libvirt::upload_volume(&names.disk, &files.disk, "qcow2", files.disk_gib << 30)?;
+    for (name, file) in [(&names.kernel, &files.kernel), (&names.initrd, &files.initrd)] {
+        let size = std::fs::metadata(file).with_context(|| format!("look at {}", file.display()))?.len();
+        libvirt::upload_volume(name, file, "raw", size)?;
+    }
+    Ok(())
+}
+
+/// The path at which QEMU finds a volume of the pool.
+pub fn pool_path(name: &str) -> Result<PathBuf> {
+    libvirt::volume_path(name)?.map(PathBuf::from).with_context(|| format!("volume {name} is not in the pool"))
+}
+
+/// Our file, so that we may read what the log daemon appends to it.
+fn prepare_console(path: &std::path::Path) -> Result<()> {
+    crate::paths::create_dir(path.parent().unwrap_or(path))?;
+    std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(drop)
+        .with_context(|| format!("create {}", path.display()))
+}
+
+fn vagrant(lab: &Lab, args: &[&str]) -> Cmd {
+    Cmd::new("vagrant")
+        .args(args)
+        .dir(lab.dir())
+        .env("VAGRANT_CWD", lab.dir())
+        .env("VAGRANT_DOTFILE_PATH", lab.dir().join(".vagrant"))
+        .env("VAGRANT_DEFAULT_PROVIDER", "libvirt")
+        .env("VAGRANT_CHECKPOINT_DISABLE", "1")
+        .env("PROVISION_STATE", lab.dir().parent().unwrap_or(lab.dir()))
+        // Values come from the rendered profile, which holds these overrides already.
+        .env_remove("CPUS")
+        .env_remove("MEMORY")
+        .env_remove("PROVIDER")
+}
+
+fn vagrant_up(lab: &Lab, task: &Task) -> Result<()> {
+    let mut cause = Cause::default();
+    let result = vagrant(lab, &["up", "--no-provision", "--no-destroy-on-error", "--parallel", "--machine-readable"])
+        .timeout(UP)
+        .run_logged(&lab.log("vagrant"), |line| {
+            cause.see(line);
+            if let Some(Said { text, .. }) = parse(line) {
+                task.say(&text);
+            }
+        });
+    match result {
+        Err(error) => match (error.downcast_ref::<CommandFailed>(), cause.found()) {
+            (Some(failed), Some(cause)) if failed.log.is_some() => {
+                Err(anyhow!("vagrant up: {cause}\n  full log: {}", lab.log("vagrant").display()))
+            }
+            _ => Err(error),
+        },
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A line of `--machine-readable` that is meant for people.
+struct Said {
+    text: String,
+    error: bool,
+}
+
+/// Fields are `time,target,type,data…`; newlines and commas are escaped
+/// (Vagrant's documentation, "Machine Readable Output").
+fn parse(line: &str) -> Option<Said> {
+    let mut fields = line.splitn(4, ',');
+    fields.next()?.parse::<u64>().ok()?;
+    let (_target, kind, data) = (fields.next()?, fields.next()?, fields.next()?);
+    let unescape = |text: &str| text.replace("%!(VAGRANT_COMMA)", ",").replace("\\n", "\n").replace("\\r", "");
+    match kind {
+        "ui" => {
+            let (level, text) = data.split_once(',')?;
+            Some(Said { text: unescape(text).trim().to_owned(), error: level == "error" })
+        }
+        "error-exit" => {
+            let (_class, text) = data.split_once(',')?;
+            Some(Said { text: unescape(text).trim().to_owned(), error: true })
+        }
+        _ => None,
+    }
+}
+
+/// Finds the cause of a failure: Vagrant's own last error, or else the message
+/// in front of Ruby's stack.
+#[derive(Default)]
+struct Cause {
+    said: Option<String>,
+    raised: Option<String>,
+}
+
+impl Cause {
+    fn see(&mut self, line: &str) {
+        if let Some(said) = parse(line) {
+            if said.error && !said.text.is_empty() {
+                self.said = Some(said.text);
+            }
+            return;
+        }
+        // `…/file.rb:12:in `call': MESSAGE (Some::Error)`; the stack follows.
+        if self.raised.is_none() && !line.trim_start().starts_with("from ") {
+            let message = line.split_once(": ").filter(|(place, _)| place.contains(".rb:"));
+            if let Some((_, message)) = message.filter(|(_, message)| message.trim_end().ends_with(')')) {
+                self.raised = Some(message.trim().to_owned());
+            }
+        }
+    }
+
+    fn found(self) -> Option<String> {
+        self.said.or(self.raised)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_readable_lines_are_unescaped() {
+        let said = parse("1700000000,node1,ui,info,==> node1: a%!(VAGRANT_COMMA) b\\nc").unwrap();
+        assert_eq!(said.text, "==> node1: a, b\nc");
+        assert!(!said.error);
+        assert!(parse("1700000000,node1,metadata,provider,libvirt").is_none());
+        assert!(parse("just words, and more, and, more").is_none());
+    }
+
+    #[test]
+    fn the_cause_is_the_message_and_not_the_stack() {
+        let mut cause = Cause::default();
+        for line in [
+            "1700000000,node1,ui,info,Creating domain",
+            "/usr/lib/ruby/vendor_ruby/fog/libvirt/requests/compute/vm_action.rb:7:in `create': Call to \
+             virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)",
+            "\tfrom /usr/lib/ruby/a.rb:7:in `vm_action'",
+            "\tfrom /usr/lib/ruby/b.rb: 7 (x)",
+        ] {
+            cause.see(line);
+        }
+        assert_eq!(
+            cause.found().unwrap(),
+            "Call to virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)"
+        );
+    }
+
+    #[test]
+    fn vagrants_own_error_wins() {
+        let mut cause = Cause::default();
+        cause.see("1700000000,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum did not match");
+        assert_eq!(cause.found().unwrap(), "The checksum did not match");
+    }
+}

@@ -1,0 +1,39 @@
+//! The RuntimeClass that sends a pod to crun, and the namespace of the arms.
+
+use anyhow::Result;
+
+use super::{Check, Context, Step};
+use crate::ui::Task;
+
+/// See the module.
+pub struct CreateRuntimeClass;
+
+const MANIFEST: &str = include_str!("../../templates/kubernetes/runtime-class.yaml");
+
+impl Step for CreateRuntimeClass {
+    fn name(&self) -> &'static str {
+        "create_runtime_class"
+    }
+
+    fn title(&self) -> &'static str {
+        "Create RuntimeClass crun"
+    }
+
+    fn check(&self, cx: &Context) -> Result<Check> {
+        let cluster = cx.cluster()?;
+        let has = |kind: &str, name: &str| {
+            cluster.object(kind, None, name).is_some_and(|item| kind != "RuntimeClass" || item["handler"] == "crun")
+        };
+        let mut missing = Vec::new();
+        for (kind, name) in [("RuntimeClass", "crun"), ("Namespace", "provision")] {
+            if !has(kind, name) {
+                missing.push(format!("{kind} {name}: new"));
+            }
+        }
+        Ok(if missing.is_empty() { Check::Done } else { Check::Pending(missing) })
+    }
+
+    fn run(&self, cx: &Context, _: &Task) -> Result<()> {
+        cx.kubectl.apply(MANIFEST)
+    }
+}

@@ -1,0 +1,193 @@
+//! Proves the runtime before any figure is taken: each arm's process is shown
+//! to be what the arm claims (crun with WasmEdge, compiled or interpreted), by
+//! what the kernel maps and by the time a computation takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Evidence, judge, judge_time};
+use super::{Check, Context, Step};
+use crate::arms::{ARMS, Arm, NAMESPACE, PORT};
+use crate::node::Node;
+use crate::paths;
+use crate::pods::{self, RunningPod};
+use crate::ui::Task;
+
+/// See the module.
+pub struct ProveRuntime;
+
+/// How long a pod may take to run; an emulated node starts three in a minute.
+const POD_LIMIT: Duration = Duration::from_secs(600);
+/// Requests of the canary per arm; the best counts.
+const CANARY_REQUESTS: u32 = 3;
+
+/// `proof.json` in the lab's folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Proof {
+    /// `provision.proof/1`.
+    pub format: String,
+    /// uid of the cluster that it holds for.
+    pub cluster: String,
+    /// Image digests of the arms that it holds for.
+    pub images: BTreeMap<String, String>,
+    /// By arm.
+    pub arms: BTreeMap<String, ArmProof>,
+}
+
+/// What was seen of one arm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArmProof {
+    /// The mode it claims and was seen in.
+    pub mode: crate::arms::Mode,
+    /// What the kernel and the runtime say.
+    pub evidence: Evidence,
+    /// Best time of the compute route, microseconds.
+    pub compute_us: u64,
+    /// That time divided by native's.
+    pub compute_ratio: f64,
+}
+
+const FORMAT: &str = "provision.proof/1";
+
+impl Proof {
+    /// The lab's last proof, if there is one that can be read.
+    #[must_use]
+    pub fn load(lab: &crate::lab::Lab) -> Option<Self> {
+        let proof: Self = serde_json::from_str(&paths::read(&lab.proof()).ok()?).ok()?;
+        (proof.format == FORMAT).then_some(proof)
+    }
+}
+
+impl Step for ProveRuntime {
+    fn name(&self) -> &'static str {
+        "prove_runtime"
+    }
+
+    fn title(&self) -> &'static str {
+        "Prove the runtime: WasmEdge under crun, compiled and interpreted"
+    }
+
+    fn check(&self, cx: &Context) -> Result<Check> {
+        let Some(proof) = Proof::load(cx.lab) else {
+            return Ok(Check::pending("no proof of this lab's runtime yet"));
+        };
+        let cluster = cx.cluster()?;
+        if proof.cluster != cluster.uid {
+            return Ok(Check::pending("the proof is of another cluster"));
+        }
+        if proof.images != arm_images(cx)? {
+            return Ok(Check::pending("the proof is of other images"));
+        }
+        for arm in ARMS {
+            if !cluster.pod(NAMESPACE, arm.name).is_some_and(|pod| pods::running(pod).is_some()) {
+                return Ok(Check::pending(format!("pod {NAMESPACE}/{} does not run", arm.name)));
+            }
+        }
+        Ok(Check::Done)
+    }
+
+    fn run(&self, cx: &Context, task: &Task) -> Result<()> {
+        paths::remove_file(&cx.lab.proof())?;
+        // A pod's fields cannot be changed: one that is not well is made anew.
+        for arm in ARMS {
+            let pod = cx.cluster()?.pod(NAMESPACE, arm.name).cloned();
+            if pod.is_some_and(|pod| pods::running(&pod).is_none()) {
+                task.say(&format!("remove pod {}", arm.name));
+                pods::delete(cx.kubectl, "pod", arm.name)?;
+            }
+        }
+        task.say("start the arms");
+        let manifests: Result<Vec<String>> = ARMS.iter().map(Arm::manifest).collect();
+        cx.kubectl.apply(&manifests?.join("---\n"))?;
+
+        let node = cx.control_plane()?;
+        let mut arms = BTreeMap::new();
+        let mut native: Option<Canary> = None;
+        for arm in ARMS {
+            task.say(&format!("wait for pod {}", arm.name));
+            let pod = pods::wait_running(cx.kubectl, arm.name, POD_LIMIT)?;
+            task.say(&format!("look at the process of {}", arm.name));
+            let evidence = evidence_of(node, &pod)?;
+            judge(&arm, &evidence).with_context(|| format!("arm {} is not what it claims", arm.name))?;
+            let canary = canary_of(cx, node, &arm, &pod)?;
+            let native = native.get_or_insert_with(|| canary.clone());
+            if canary.answer != native.answer {
+                bail!("arm {}: computes `{}` where native computes `{}`", arm.name, canary.answer, native.answer);
+            }
+            let ratio = judge_time(&arm, canary.best_us, native.best_us)
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("arm {} is not what it claims", arm.name))?;
+            arms.insert(
+                arm.name.to_owned(),
+                ArmProof { mode: arm.mode, evidence, compute_us: canary.best_us, compute_ratio: ratio },
+            );
+        }
+        let cluster = cx.cluster()?.uid.clone();
+        let proof = Proof { format: FORMAT.into(), cluster, images: arm_images(cx)?, arms };
+        let json = serde_json::to_vec_pretty(&proof).context("write down the proof")?;
+        paths::write_atomic(&cx.lab.proof(), &json, 0o644)
+    }
+}
+
+fn arm_images(cx: &Context) -> Result<BTreeMap<String, String>> {
+    ARMS.iter()
+        .map(|arm| {
+            let digest = cx.images.get(arm.image).with_context(|| format!("image {} was not made", arm.image))?;
+            Ok((arm.image.to_owned(), digest.clone()))
+        })
+        .collect()
+}
+
+fn evidence_of(node: &dyn Node, pod: &RunningPod) -> Result<Evidence> {
+    let command = format!("bash /opt/provision/evidence.sh {}", shell_words::quote(&pod.container));
+    let evidence = Evidence::parse(&node.read(&command, b"")?);
+    if !evidence.running {
+        bail!("{}: container {} has no process", node.name(), pod.container);
+    }
+    Ok(evidence)
+}
+
+#[derive(Clone)]
+struct Canary {
+    best_us: u64,
+    answer: String,
+}
+
+fn canary_of(cx: &Context, node: &dyn Node, arm: &Arm, pod: &RunningPod) -> Result<Canary> {
+    // Sized so that native takes some milliseconds: enough to stand out from a
+    // connection's cost, little enough for the interpreter.
+    let rounds = if cx.emulated { 2_000 } else { 20_000 };
+    let command = format!(
+        "bash /opt/provision/request.sh {} {PORT} '/compute?n={rounds}' {CANARY_REQUESTS}",
+        shell_words::quote(&pod.ip)
+    );
+    // The process is there before its socket is: the first connections may be refused.
+    let mut tries = 0;
+    let text = loop {
+        tries += 1;
+        match node.read(&command, b"") {
+            Ok(text) => break text,
+            Err(error) if tries == 20 => return Err(error.context(format!("arm {} does not answer", arm.name))),
+            Err(_) => std::thread::sleep(Duration::from_secs(1)),
+        }
+        crate::interrupt::check()?;
+    };
+    let mut best: Option<Canary> = None;
+    for line in text.lines() {
+        let mut words = line.splitn(3, ' ');
+        let (Some(us), Some(status)) = (words.next().and_then(|us| us.parse::<u64>().ok()), words.next()) else {
+            bail!("arm {}: request.sh printed `{line}`", arm.name);
+        };
+        if status != "200" {
+            bail!("arm {}: the compute route answered with status {status}", arm.name);
+        }
+        let answer = words.next().unwrap_or_default().to_owned();
+        if best.as_ref().is_none_or(|best| us < best.best_us) {
+            best = Some(Canary { best_us: us, answer });
+        }
+    }
+    best.with_context(|| format!("arm {} gave no answer", arm.name))
+}

@@ -1,0 +1,160 @@
+//! The engine, driven by steps and nodes made of nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::kubectl::Kubectl;
+use crate::lab::Lab;
+use crate::node::{Node, Output};
+use crate::profile;
+use crate::ui::{Mode, Ui};
+
+/// Done once it has run, unless it never gets there.
+struct Fake {
+    name: &'static str,
+    log: Arc<Mutex<Vec<String>>>,
+    done: Mutex<bool>,
+    heals: bool,
+}
+
+impl Fake {
+    fn boxed(name: &'static str, done: bool, log: &Arc<Mutex<Vec<String>>>) -> Box<dyn Step> {
+        Box::new(Self { name, log: Arc::clone(log), done: Mutex::new(done), heals: true })
+    }
+}
+
+impl Step for Fake {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn title(&self) -> &'static str {
+        self.name
+    }
+    fn check(&self, _: &Context) -> Result<Check> {
+        let done = *self.done.lock().unwrap();
+        Ok(if done { Check::Done } else { Check::pending(format!("{} would change", self.name)) })
+    }
+    fn run(&self, _: &Context, _: &Task) -> Result<()> {
+        self.log.lock().unwrap().push(self.name.to_owned());
+        *self.done.lock().unwrap() = self.heals;
+        Ok(())
+    }
+}
+
+/// A node that answers the same to everything.
+struct Silent(&'static str);
+
+impl Node for Silent {
+    fn name(&self) -> &str {
+        self.0
+    }
+    fn exec(&self, _: &str, _: &[u8]) -> Result<Output> {
+        if self.0 == "broken" {
+            bail!("connection lost");
+        }
+        Ok(Output { status: 0, stdout: "@ a 10\n".into(), stderr: String::new() })
+    }
+}
+
+fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
+    let profile = profile::default_profile();
+    let lab = Lab::open("steps-test").unwrap();
+    let values = NodeValues {
+        lab: "t".into(),
+        node_name: "node1".into(),
+        node_role: "control-plane".into(),
+        node_ip: "192.168.157.11".into(),
+        gateway: "192.168.157.1".into(),
+        emulated: true,
+        single_node: true,
+        pod_cidr: "10.244.0.0/16".into(),
+        service_cidr: "10.96.0.0/12".into(),
+        cluster_dns: "10.96.0.10".into(),
+        kubernetes_version: "1.37.2".into(),
+    };
+    let files: Vec<NodeFiles> = nodes.iter().map(|_| NodeFiles::render(&values).unwrap()).collect();
+    let kubectl = Kubectl::new(PathBuf::from("kubectl"), PathBuf::from("kubeconfig"));
+    let ui = Ui::new(Mode::Plain);
+    test(&Context {
+        profile: &profile,
+        lab: &lab,
+        nodes,
+        files: &files,
+        kubectl: &kubectl,
+        emulated: true,
+        images: &BTreeMap::new(),
+        ui: &ui,
+        checks: Mutex::new(None),
+        cluster: Mutex::new(None),
+    });
+}
+
+#[test]
+fn a_plan_changes_nothing_and_a_second_run_is_all_skips() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let steps = vec![Fake::boxed("a", true, &log), Fake::boxed("b", false, &log), Fake::boxed("c", false, &log)];
+    with_context(&[], |cx| {
+        let planned: Vec<bool> =
+            plan(&steps, cx).unwrap().into_iter().map(|(_, _, check)| check == Check::Done).collect();
+        assert_eq!(planned, [true, false, false]);
+        assert!(log.lock().unwrap().is_empty());
+        assert_eq!(run(&steps, &Selection::All, cx).unwrap(), Summary { ran: vec!["b", "c"], skipped: vec!["a"] });
+        assert_eq!(run(&steps, &Selection::All, cx).unwrap().ran, Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn selections_force_one_step_and_name_the_unknown() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let steps = vec![Fake::boxed("a", true, &log), Fake::boxed("b", true, &log), Fake::boxed("c", false, &log)];
+    with_context(&[], |cx| {
+        assert_eq!(run(&steps, &Selection::Only("b".into()), cx).unwrap().ran, ["b"]);
+        assert_eq!(run(&steps, &Selection::From("b".into()), cx).unwrap().ran, ["b", "c"]);
+        let error = run(&steps, &Selection::Only("x".into()), cx).unwrap_err().to_string();
+        assert_eq!(error, "there is no step `x`; the steps are: a, b, c");
+    });
+}
+
+#[test]
+fn a_step_that_ran_and_is_still_pending_has_failed() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let steps: Vec<Box<dyn Step>> = vec![Box::new(Fake { name: "a", log, done: Mutex::new(false), heals: false })];
+    with_context(&[], |cx| {
+        let error = format!("{:#}", run(&steps, &Selection::All, cx).unwrap_err());
+        assert!(error.contains("step `a` failed") && error.contains("still wants to: a would change"), "{error}");
+    });
+}
+
+#[test]
+fn one_node_failing_does_not_keep_the_others_from_finishing() {
+    let nodes: Vec<Box<dyn Node>> = vec![Box::new(Silent("broken")), Box::new(Silent("node2"))];
+    with_context(&nodes, |cx| {
+        let seen = Mutex::new(Vec::new());
+        let error = cx
+            .on_each_node(|node, _| {
+                node.exec("true", b"")?;
+                seen.lock().unwrap().push(node.name().to_owned());
+                Ok(())
+            })
+            .unwrap_err();
+        assert_eq!(error.to_string(), "connection lost");
+        assert_eq!(*seen.lock().unwrap(), ["node2"]);
+    });
+}
+
+#[test]
+fn the_rendered_env_file_is_what_scripts_expect() {
+    with_context(&[Box::new(Silent("node1"))], |cx| {
+        insta::assert_snapshot!(
+            cx.files[0]
+                .get("node.env")
+                .unwrap()
+                .lines()
+                .filter(|l| !l.starts_with("INPUTS_HASH"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
+    });
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# What every step script shares. A step defines `check` and `run` and ends with
+# `step "$@"`. `check` calls `would` once per change it would make.
+#
+# check: read-only and quick; exits 0 if nothing is to do, 10 if something is.
+# run:   makes it so; safe to run twice.
+set -euo pipefail
+
+provision=${PROVISION_DIR:-/opt/provision}
+# shellcheck disable=SC2034 # used by the steps
+files=$provision/files
+# shellcheck disable=SC2034 # used by the steps
+# What steps remember of what they did with which settings.
+stamps=/var/lib/provision
+export KUBECONFIG=/etc/kubernetes/admin.conf
+
+# shellcheck source=/dev/null
+source "$provision/node.env"
+
+changes=0
+
+# would TEXT: one change that `run` would make.
+would() {
+  printf '%s\n' "$1"
+  changes=1
+}
+
+# say TEXT: progress of `run`.
+say() {
+  printf '%s\n' "$1"
+}
+
+# fail TEXT: the step ends here, naming what is wrong.
+fail() {
+  printf '%s\n' "$1" >&2
+  exit 1
+}
+
+# same A B: both files exist with the same text (no process is started).
+same() {
+  [[ -f $1 && -f $2 && $(<"$1") == "$(<"$2")" ]]
+}
+
+# place SOURCE TARGET: copies SOURCE to TARGET, whole or not at all.
+place() {
+  mkdir -p "${2%/*}"
+  cp "$1" "$2.new"
+  mv "$2.new" "$2"
+}
+
+# answers HOST PORT: something accepts a TCP connection there.
+answers() {
+  (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null
+}
+
+# within SECONDS COMMAND...: repeats COMMAND each second until it succeeds;
+# fails when the time is over.
+within() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 1
+  done
+}
+
+# patient SECONDS: the time to wait for what takes SECONDS at most on a machine
+# with virtualisation; an emulated one is about ten times slower.
+patient() {
+  if [[ ${EMULATED:?} == 1 ]]; then
+    echo $(($1 * 10))
+  else
+    echo "$1"
+  fi
+}
+
+step() {
+  case "${1-}" in
+  check)
+    check
+    exit $((changes * 10))
+    ;;
+  run) run ;;
+  *)
+    echo "usage: ${0##*/} check|run" >&2
+    exit 2
+    ;;
+  esac
+}

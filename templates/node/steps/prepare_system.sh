@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Prepares the system: name, resolver, kernel modules and settings, no swap.
+source "${BASH_SOURCE[0]%/*}/lib.sh"
+
+hosts="127.0.0.1 localhost
+${NODE_IP:?} ${NODE_NAME:?}"
+resolver="nameserver ${GATEWAY:?}
+options timeout:2 attempts:2"
+
+# text FILE: its text, or nothing.
+text() {
+  [[ ! -f $1 ]] || printf '%s' "$(<"$1")"
+}
+
+swaps() {
+  local lines
+  mapfile -t lines </proc/swaps
+  ((${#lines[@]} > 1))
+}
+
+check() {
+  [[ $(</proc/sys/kernel/hostname) == "$NODE_NAME" && $(text /etc/hostname) == "$NODE_NAME" ]] ||
+    would "name the machine $NODE_NAME"
+  [[ $(text /etc/hosts) == "$hosts" ]] || would "write /etc/hosts ($NODE_IP is $NODE_NAME)"
+  [[ $(text /etc/resolv.conf) == "$resolver" ]] || would "resolve names by $GATEWAY"
+  local module
+  for module in overlay br_netfilter; do
+    [[ -d /sys/module/$module ]] || would "load the kernel module $module"
+  done
+  [[ $(</proc/sys/net/ipv4/ip_forward) == 1 ]] || would "forward IPv4 packets"
+  [[ $(text /proc/sys/net/bridge/bridge-nf-call-iptables) == 1 ]] || would "filter bridged packets"
+  ! swaps || would "switch swap off"
+}
+
+run() {
+  printf '%s\n' "$NODE_NAME" >/etc/hostname
+  printf '%s' "$NODE_NAME" >/proc/sys/kernel/hostname
+  printf '%s\n' "$hosts" >/etc/hosts
+  printf '%s\n' "$resolver" >/etc/resolv.conf
+  [[ -d /sys/module/overlay && -d /sys/module/br_netfilter ]] || modprobe -a overlay br_netfilter
+  printf '1' >/proc/sys/net/ipv4/ip_forward
+  printf '1' >/proc/sys/net/bridge/bridge-nf-call-iptables
+  printf '1' >/proc/sys/net/bridge/bridge-nf-call-ip6tables
+  if swaps; then
+    swapoff -a
+    sed -i '/\sswap\s/d' /etc/fstab
+  fi
+}
+
+step "$@"

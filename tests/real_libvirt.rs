@@ -1,0 +1,155 @@
+//! `provider/libvirt.rs` against a real libvirtd: networks, volumes, and
+//! domains that are defined and never started. All is named `ci-test-…` and
+//! removed; what belongs to others stays.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use provision::host::daemons;
+use provision::process::Cmd;
+use provision::provider::{MachineState, libvirt};
+use provision::ui::{Mode, Ui};
+
+const PREFIX: &str = "ci-test-";
+
+/// The tests share libvirt's one pool: one at a time. Removes what a test has
+/// made, whichever way it ends.
+struct Alone(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+
+impl Alone {
+    fn start() -> Self {
+        static ONE: Mutex<()> = Mutex::new(());
+        let alone = Self(ONE.lock().unwrap_or_else(PoisonError::into_inner));
+        daemons::ensure_libvirt(&Ui::new(Mode::Plain)).unwrap();
+        libvirt::ensure_pool().unwrap();
+        sweep();
+        alone
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        sweep();
+    }
+}
+
+fn virsh(args: &[&str]) -> Cmd {
+    Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet"]).args(args)
+}
+
+fn sweep() {
+    for (list, commands) in [
+        (&["list", "--all", "--name"][..], &[&["undefine"][..]][..]),
+        (&["net-list", "--all", "--name"], &[&["net-destroy"], &["net-undefine"]]),
+        (&["vol-list", "default"], &[&["vol-delete", "--pool", "default"]]),
+    ] {
+        let text = virsh(list).read().unwrap();
+        for name in text.lines().filter_map(|line| line.split_whitespace().next()).filter(|it| it.starts_with(PREFIX)) {
+            for command in commands {
+                virsh(command).arg(name).output().unwrap();
+            }
+        }
+    }
+}
+
+fn network(name: &str) -> String {
+    format!("<network><name>{name}</name><forward mode='nat'/><ip address='192.168.247.1' netmask='255.255.255.0'/></network>")
+}
+
+fn define(name: &str, disk: &str, kernel: &str) {
+    let xml = format!(
+        "<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory>\
+         <os><type arch='x86_64'>hvm</type><kernel>{kernel}</kernel></os><devices>\
+         <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>\
+         <target dev='vda' bus='virtio'/></disk></devices></domain>"
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), xml).unwrap();
+    virsh(&["define"]).arg(file.path()).read().unwrap();
+}
+
+/// A volume of the pool, on top of another one if `backing` names it.
+fn volume(name: &str, backing: Option<&str>) -> String {
+    let mut command = virsh(&["vol-create-as", "default", name, "8M", "--format", "qcow2"]);
+    if let Some(backing) = backing {
+        command = command.args(["--backing-vol", backing, "--backing-vol-format", "qcow2"]);
+    }
+    command.read().unwrap();
+    libvirt::volume_path(name).unwrap().unwrap()
+}
+
+#[test]
+fn a_network_is_made_once_and_removed_once() {
+    let _alone = Alone::start();
+    let name = "ci-test-network";
+    libvirt::ensure_network(name, &network(name)).unwrap();
+    libvirt::ensure_network(name, &network(name)).unwrap();
+    let active = virsh(&["net-list", "--name"]).read().unwrap();
+    assert_eq!(active.lines().filter(|line| line.trim() == name).count(), 1, "{active}");
+    assert!(libvirt::remove_network(name).unwrap());
+    assert!(!libvirt::remove_network(name).unwrap());
+}
+
+#[test]
+fn a_network_whose_range_is_taken_is_named_with_the_way_to_look() {
+    let _alone = Alone::start();
+    libvirt::ensure_network("ci-test-first", &network("ci-test-first")).unwrap();
+    let error = libvirt::ensure_network("ci-test-second", &network("ci-test-second")).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("start network ci-test-second (is its address range in use? `ip addr`"), "{error}");
+    assert!(error.contains("already in use"), "libvirt's own reason is missing: {error}");
+}
+
+#[test]
+fn a_file_becomes_a_volume_of_the_same_bytes_once() {
+    let _alone = Alone::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (source, back) = (dir.path().join("source"), dir.path().join("back"));
+    let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&source, &bytes).unwrap();
+    let upload = || libvirt::upload_volume("ci-test-volume", &source, "raw", bytes.len() as u64).unwrap();
+    let path = upload();
+    assert_eq!(upload(), path);
+    virsh(&["vol-download", "--pool", "default", "ci-test-volume"]).arg(&back).read().unwrap();
+    assert!(std::fs::read(&back).unwrap() == bytes, "the volume holds other bytes");
+    assert!(libvirt::volume_names().unwrap().iter().any(|name| name == "ci-test-volume"));
+    assert!(libvirt::remove_volume("ci-test-volume").unwrap());
+    assert!(!libvirt::remove_volume("ci-test-volume").unwrap());
+    assert_eq!(libvirt::volume_path("ci-test-volume").unwrap(), None);
+}
+
+#[test]
+fn an_upload_that_fails_leaves_no_volume() {
+    let _alone = Alone::start();
+    let error = libvirt::upload_volume("ci-test-volume", Path::new("/no/such/file"), "raw", 1 << 20).unwrap_err();
+    assert!(format!("{error:#}").contains("copy /no/such/file into volume ci-test-volume"), "{error:#}");
+    assert_eq!(libvirt::volume_path("ci-test-volume").unwrap(), None);
+}
+
+#[test]
+fn a_machine_goes_with_its_disk_and_nothing_else_goes() {
+    let _alone = Alone::start();
+    let kernel = volume("ci-test-kernel", None);
+    let base = volume("ci-test-base", None);
+    let disk = volume("ci-test-mine.img", Some(&base));
+    let foreign = volume("ci-test-foreign.img", Some(&base));
+    define("ci-test-mine", &disk, &kernel);
+    define("ci-test-foreign", &foreign, &kernel);
+
+    assert_eq!(libvirt::domain_state("ci-test-mine").unwrap(), MachineState::Off);
+    assert_eq!(libvirt::domain_state("ci-test-none").unwrap(), MachineState::Absent);
+    let in_use = libvirt::files_in_use().unwrap();
+    for file in [&kernel, &base, &disk, &foreign] {
+        assert!(in_use.contains(file), "{file} is in use: {in_use:?}");
+    }
+
+    assert!(libvirt::remove_domain("ci-test-mine").unwrap());
+    assert!(!libvirt::remove_domain("ci-test-mine").unwrap());
+    let volumes = libvirt::volume_names().unwrap();
+    let has = |name: &str| volumes.iter().any(|volume| volume == name);
+    assert!(!has("ci-test-mine.img"));
+    assert!(has("ci-test-foreign.img") && has("ci-test-base") && has("ci-test-kernel"), "{volumes:?}");
+    assert_eq!(libvirt::domain_state("ci-test-foreign").unwrap(), MachineState::Off);
+}

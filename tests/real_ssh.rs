@@ -1,0 +1,207 @@
+//! `ssh.rs` against a real `sshd` on 127.0.0.1: what it does on a good day, and
+//! that nothing but the pinned machine and the lab's key is ever accepted.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::disallowed_methods, reason = "the server runs beside the test, which process::Cmd cannot do")]
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use provision::node::Node;
+use provision::process::Cmd;
+use provision::ssh::{SshNode, Target};
+
+/// An `sshd` of our own: its folder, its port, its log.
+struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    process: Child,
+}
+
+impl Server {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["host", "user", "stranger"] {
+            keygen(&dir.path().join(name));
+        }
+        // Debian's service makes this folder; without the service we do.
+        if nix::unistd::Uid::effective().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let config = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+             UsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nLogLevel VERBOSE\n",
+            path("host"),
+            path("user.pub"),
+        );
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let process = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f", &path("config")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let server = Self { dir, port, process };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(server.address()).is_err() {
+            assert!(Instant::now() < deadline, "sshd does not listen:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+
+    /// A client that knows the server by `host_key` under `host_name`.
+    fn client(&self, host_name: &str, host_key: &str, user_key: &str) -> SshNode {
+        let key = std::fs::read_to_string(self.path(&format!("{host_key}.pub"))).unwrap();
+        let known_hosts = self.path(&format!("known-{host_name}-{host_key}"));
+        std::fs::write(&known_hosts, format!("{host_name} {key}")).unwrap();
+        SshNode::new(Target {
+            name: "node1".into(),
+            address: self.address(),
+            user: whoami(),
+            key: self.path(user_key),
+            known_hosts,
+        })
+    }
+
+    fn friend(&self) -> SshNode {
+        self.client("127.0.0.1", "host", "user")
+    }
+}
+
+impl Server {
+    fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn keygen(path: &Path) {
+    Cmd::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"]).arg(path).read().unwrap();
+}
+
+fn whoami() -> String {
+    Cmd::new("id").arg("-un").read().unwrap()
+}
+
+fn refused(node: &SshNode) -> String {
+    format!("{:#}", node.exec("true", b"").unwrap_err())
+}
+
+#[test]
+fn output_status_and_input_arrive_over_one_login() {
+    let server = Server::start();
+    let node = server.friend();
+    let output = node.exec("echo out; echo err >&2; exit 7", b"").unwrap();
+    assert_eq!((output.status, output.stdout.as_str(), output.stderr.as_str()), (7, "out\n", "err\n"));
+
+    let text = "0123456789abcde\n".repeat(1 << 17);
+    let output = node.exec("cat", text.as_bytes()).unwrap();
+    assert_eq!(output.status, 0);
+    assert!(output.stdout == text, "{} bytes came back of {}", output.stdout.len(), text.len());
+
+    assert_eq!(node.exec("kill -9 $$", b"").unwrap().status, -1);
+    assert_eq!(node.exec("cat", b"").unwrap().stdout, "");
+    let error = format!("{:#}", (&node as &dyn Node).read("echo why >&2; exit 3", b"").unwrap_err());
+    assert!(error.contains("node1: `echo why >&2; exit 3` exited with status 3\n  why"), "{error}");
+    assert_eq!(server.logins(), 1, "{}", server.log());
+}
+
+#[test]
+fn a_command_that_does_not_read_its_input_ends_all_the_same() {
+    let server = Server::start();
+    let node = server.friend();
+    let output = node.exec("exec true", &vec![b'x'; 4 << 20]).unwrap();
+    assert_eq!(output.status, 0);
+    assert_eq!(node.exec("echo still here", b"").unwrap().stdout, "still here\n");
+}
+
+#[test]
+fn output_is_kept_up_to_8_mib_and_refused_beyond() {
+    let server = Server::start();
+    let node = server.friend();
+    let output = node.exec(&format!("head -c {} /dev/zero | tr '\\0' x", 8 << 20), b"").unwrap();
+    assert_eq!(output.stdout.len(), 8 << 20);
+    let error = format!("{:#}", node.exec(&format!("head -c {} /dev/zero | tr '\\0' x", (8 << 20) + 1), b"").unwrap_err());
+    assert!(error.contains("the command printed more than 8 MiB"), "{error}");
+    assert_eq!(node.exec("echo on", b"").unwrap().stdout, "on\n");
+}
+
+#[test]
+fn another_host_key_is_refused_before_any_login() {
+    let server = Server::start();
+    let error = refused(&server.client("127.0.0.1", "stranger", "user"));
+    assert!(
+        error.contains("the host key of node1 (127.0.0.1) is not the pinned one: another machine answers")
+            && error.ends_with("provision down && provision up"),
+        "{error}"
+    );
+    assert_eq!(server.logins(), 0, "{}", server.log());
+}
+
+#[test]
+fn a_host_without_a_pinned_key_is_refused_before_any_login() {
+    let server = Server::start();
+    let error = refused(&server.client("127.0.0.2", "host", "user"));
+    assert!(error.contains("no host key is pinned for 127.0.0.1 in"), "{error}");
+    assert_eq!(server.logins(), 0, "{}", server.log());
+}
+
+#[test]
+fn a_user_key_that_the_server_does_not_know_is_an_error_that_names_it() {
+    let server = Server::start();
+    let error = refused(&server.client("127.0.0.1", "host", "stranger"));
+    assert!(error.contains(&format!("log in to node1 as {} with key", whoami())) && error.contains("stranger"), "{error}");
+}
+
+#[test]
+fn a_connection_that_drops_is_an_error_and_the_next_command_connects_again() {
+    let server = Server::start();
+    let node = server.friend();
+    let started = Instant::now();
+    // The shell's parent is the server's process for this connection.
+    let error = format!("{:#}", node.exec("echo begun; kill -9 $PPID; sleep 60", b"").unwrap_err());
+    assert!(error.contains("run `echo begun; kill -9 $PPID; sleep 60` on node1"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
+    assert_eq!(node.exec("echo back", b"").unwrap().stdout, "back\n");
+    assert_eq!(server.logins(), 2, "{}", server.log());
+}
+
+#[test]
+fn nobody_listening_is_an_error_at_once() {
+    let mut server = Server::start();
+    let node = server.friend();
+    server.stop();
+    let started = Instant::now();
+    let error = refused(&node);
+    assert!(error.contains(&format!("connect to node1 at {}", server.address())), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,136 @@
+//! The event loop: waits for all connections at once and gives each that is ready one turn.
+//!
+//! One turn is at most one request, and new connections are accepted in every
+//! round, so that nobody waits for another's connection to end. (A loop that
+//! accepts, answers and closes one connection after the other measures its own
+//! queue instead of the server.)
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use crate::conn::{Conn, Next};
+use crate::net::{self, Interest, Listener, Socket, Source};
+
+/// Most connections at once; more wait in the kernel's queue. Below the usual
+/// limit of 1024 open files.
+const MAX_CONNECTIONS: usize = 1000;
+/// Most connections accepted between two waits.
+const MAX_ACCEPTS: usize = 64;
+/// How long to accept nothing after an accept failed (no memory, no descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The listener's id; connections have their index.
+const LISTENER: usize = MAX_CONNECTIONS;
+
+struct Server<'a> {
+    listener: &'a Listener,
+    slots: Vec<Option<Conn>>,
+    free: Vec<usize>,
+    /// Connections that have a turn without waiting.
+    again: Vec<usize>,
+    paused_until: Option<Instant>,
+}
+
+/// Serves for ever; returns only if waiting itself fails.
+pub fn run(listener: &Listener) -> io::Result<()> {
+    let mut server = Server {
+        listener,
+        slots: Vec::new(),
+        free: (0..MAX_CONNECTIONS).rev().collect(),
+        again: Vec::new(),
+        paused_until: None,
+    };
+    let mut ready = Vec::new();
+    loop {
+        server.round(&mut ready)?;
+    }
+}
+
+impl Server<'_> {
+    fn round(&mut self, ready: &mut Vec<usize>) -> io::Result<()> {
+        ready.clear();
+        self.wait(ready)?;
+        // Taken before the turns: whoever was not ready by now and is late has
+        // really been silent, however long the others' turns take.
+        let now = Instant::now();
+        for id in std::mem::take(&mut self.again) {
+            if !ready.contains(&id) {
+                ready.push(id);
+            }
+        }
+        for &id in ready.iter() {
+            if id != LISTENER {
+                self.turn(id);
+            }
+        }
+        if ready.contains(&LISTENER) {
+            self.accept(now);
+        }
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        for (id, slot) in self.slots.iter_mut().enumerate() {
+            if slot.as_ref().is_some_and(|conn| conn.deadline() <= now) {
+                *slot = None;
+                self.free.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, ready: &mut Vec<usize>) -> io::Result<()> {
+        let mut sources = Vec::with_capacity(self.slots.len() + 1);
+        let mut earliest = self.paused_until;
+        if self.paused_until.is_none() && !self.free.is_empty() {
+            sources.push(Source { id: LISTENER, socket: Socket::Listener(self.listener), interest: Interest::Read });
+        }
+        for (id, conn) in self.slots.iter().enumerate().filter_map(|(id, slot)| Some((id, slot.as_ref()?))) {
+            sources.push(Source { id, socket: Socket::Stream(conn.stream()), interest: conn.interest() });
+            earliest = Some(earliest.map_or(conn.deadline(), |earliest| earliest.min(conn.deadline())));
+        }
+        // Without connections there is nothing to wake up for but the listener.
+        let timeout = if self.again.is_empty() {
+            earliest.map(|earliest| earliest.saturating_duration_since(Instant::now()))
+        } else {
+            Some(Duration::ZERO)
+        };
+        net::wait(&sources, timeout, ready)
+    }
+
+    fn turn(&mut self, id: usize) {
+        let Some(conn) = self.slots[id].as_mut() else { return };
+        match conn.turn() {
+            Next::Wait => {}
+            Next::Again => self.again.push(id),
+            Next::Close => {
+                self.slots[id] = None;
+                self.free.push(id);
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..MAX_ACCEPTS {
+            let Some(id) = self.free.pop() else { return };
+            match self.listener.accept() {
+                Ok(stream) => {
+                    if self.slots.len() <= id {
+                        self.slots.resize_with(id + 1, || None);
+                    }
+                    self.slots[id] = Some(Conn::new(stream));
+                    // Its request has mostly come along with it.
+                    self.turn(id);
+                }
+                Err(fault) => {
+                    self.free.push(id);
+                    match fault.kind() {
+                        ErrorKind::WouldBlock => return,
+                        // The peer has gone before it was accepted.
+                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                        _ => {
+                            self.paused_until = Some(now + ACCEPT_PAUSE);
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
