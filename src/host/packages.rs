@@ -53,6 +53,7 @@ const NEEDS: &[Need] = &[
     need("gives the machines their addresses", Some("dnsmasq-base"), LIBVIRT, Found::Program(&["dnsmasq"])),
     need("runs the machines", Some("qemu-system-x86"), LIBVIRT, Found::Program(&["qemu-system-x86_64"])),
     need("runs the machines", None, VIRTUALBOX, Found::Program(&["VBoxManage"])),
+    need("makes the lab's key and opens its shells", Some("openssh-client"), None, Found::Program(&["ssh-keygen"])),
     need("shows the addresses in use", Some("iproute2"), None, Found::Program(&["ip"])),
     need("makes the machines' disks", Some("qemu-utils"), None, Found::Program(&["qemu-img"])),
     need("makes the nodes' root file system", Some("mmdebstrap"), None, Found::Program(&["mmdebstrap"])),
