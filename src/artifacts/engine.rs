@@ -152,6 +152,13 @@ fn run(cache: &Cache, graph: &Graph, mut waiting: Vec<usize>, ui: &Ui) -> Result
             let (at, result) = ended.recv().context("a worker ended without a word")?;
             running.retain(|&other| other != at);
             if let Err(error) = result {
+                if failure.is_none() && !running.is_empty() && !interrupt::requested() {
+                    let names: Vec<&str> = running.iter().map(|&at| graph.list[at].artifact.name()).collect();
+                    ui.note(&format!(
+                        "waiting for {}, which will be of use later (Ctrl-C stops that)",
+                        names.join(", ")
+                    ));
+                }
                 failure.get_or_insert(error);
             }
         }

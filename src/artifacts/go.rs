@@ -93,7 +93,7 @@ impl Toolchain {
         let version = if fetches && have < needed { name(needed) } else { base.to_owned() };
         let obstacle = if parse(local) < OLDEST {
             Some(format!(
-                "{local} on PATH is too old: install Go 1.21 or newer (it fetches the one it needs by itself)"
+                "{local} on PATH is too old: install Go 1.21 or newer, which fetches the one it needs by itself (on Debian 12: sudo apt install -t bookworm-backports golang-go)"
             ))
         } else if parse(&version) < needed {
             let needed = name(needed);

@@ -34,13 +34,17 @@ virtio_scsi
 ahci
 sd_mod
 EOF
-# The kernel makes /dev/vda by itself: no udev before the root is mounted.
-for script in init-top/udev init-bottom/udev; do
-  put 0755 "/etc/initramfs-tools/scripts/$script" <<'EOF'
+# The kernel makes /dev/vda by itself: no udev before the root is mounted. What
+# is left of its scripts: the root gets the /dev that the kernel filled, since
+# its own may be empty (a tree made without root has no device nodes).
+put 0755 /etc/initramfs-tools/scripts/init-top/udev <<'EOF'
 #!/bin/sh
 exit 0
 EOF
-done
+put 0755 /etc/initramfs-tools/scripts/init-bottom/udev <<'EOF'
+#!/bin/sh
+[ "$1" = prereqs ] || mount -n -o move /dev "${rootmnt:?}/dev"
+EOF
 chroot "$root" update-initramfs -u -k all
 
 # --- Network: DHCP on the machine's own cards; hands off what CNI makes.

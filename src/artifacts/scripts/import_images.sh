@@ -45,3 +45,9 @@ while read -r name _; do
 done <"$work/imported"
 # Unpacked, the layers' blobs are of no more use: a smaller disk.
 ctr content prune references
+
+kill "$daemon"
+wait "$daemon" || true
+trap - EXIT
+# Each node is to draw its own.
+rm -f "$tree/var/lib/containerd/io.containerd.grpc.v1.introspection/uuid"
