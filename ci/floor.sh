@@ -83,10 +83,10 @@ if [[ $baseline ]]; then
   cp -r "$here"/floor/node-md/{patches,containerd.toml,go.env,kubeadm.yaml} "$dir/node/files/"
   while IFS='=' read -r key value; do
     value=${value#\'}
-    grep -rlZ "@$key@" "$dir/node/files" | xargs -0r sed -i "s|@$key@|${value%\'}|g"
+    find "$dir/node/files" -type f -exec sed -i "s|@$key@|${value%\'}|g" {} +
   done <"$files/node.env"
 fi
-grep -rlZF "$old_ip" "$dir/node" | xargs -0r sed -i "s/${old_ip//./\\.}\b/$net.10/g"
+find "$dir/node" -type f -exec sed -i "s/${old_ip//./\\.}\b/$net.10/g" {} +
 sed -i "/^GATEWAY=/s/${old_gateway//./\\.}/$net.1/" "$dir/node/node.env"
 # shellcheck source=/dev/null
 emulated=$(source "$files/node.env" && echo "${EMULATED:?}")
