@@ -4,6 +4,8 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 
 # Written when the control plane stood, with the settings it was made from.
 made=$stamps/init_control_plane
+manifests=/etc/kubernetes/manifests
+held=/etc/kubernetes/held
 
 check() {
   if [[ ! -f $made ]]; then
@@ -20,7 +22,8 @@ check() {
 explain() {
   {
     echo "--- kubelet:"
-    journalctl --no-pager -o cat -n 200 -u kubelet.service | grep '^[EF]' | tail -n 12
+    journalctl --no-pager -o cat -n 200 -u kubelet.service | grep '^[EF]' |
+      grep -v -e 'not registered yet' -e 'not found' -e 'connection refused' | tail -n 12
     local log pod
     for log in /var/log/pods/kube-system_*/*/*.log; do
       [[ -f $log ]] || continue
@@ -35,8 +38,49 @@ explain() {
 clean() {
   [[ -d /etc/kubernetes/pki || -d /var/lib/etcd/member ]] || return 0
   say "taking back an unfinished kubeadm init"
+  rm -rf $held
   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock >/dev/null 2>&1 ||
     fail "kubeadm reset failed: make the node again"
+}
+
+# On an emulated machine everything at once starves the API server: the
+# controller manager gives up after 10 s without it and starts over, in vain.
+# So what needs the API server is held back until it is ready.
+hold_back() {
+  local name
+  until [[ -s $manifests/kube-scheduler.yaml ]]; do sleep 0.2; done
+  mkdir -p $held
+  for name in kube-controller-manager kube-scheduler; do
+    mv $manifests/$name.yaml $held/
+  done
+  until answers "$NODE_IP" 6443; do sleep 0.5; done
+  until curl --silent --insecure --fail --max-time 10 --output /dev/null "https://$NODE_IP:6443/readyz"; do
+    sleep 1
+  done
+  let_go
+}
+
+let_go() {
+  [[ ! -d $held ]] || {
+    mv $held/*.yaml $manifests/
+    rmdir $held
+  }
+}
+
+init() {
+  # kubeadm's own waiting would miss the manifests that are held back.
+  [[ $(<"$files/kubeadm.yaml") == *skipPhases:*wait-control-plane* ]] || {
+    kubeadm init --config "$files/kubeadm.yaml"
+    return
+  }
+  local holder status=0
+  hold_back &
+  holder=$!
+  kubeadm init --config "$files/kubeadm.yaml" || status=$?
+  ((status == 0)) || kill $holder
+  wait $holder || true
+  let_go
+  return $status
 }
 
 stands() {
@@ -50,7 +94,7 @@ run() {
     systemctl start kubelet.service
   else
     clean
-    kubeadm init --config "$files/kubeadm.yaml" || {
+    init || {
       explain
       fail "kubeadm init failed; what kubelet and containers said is above"
     }

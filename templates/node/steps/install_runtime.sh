@@ -30,7 +30,7 @@ verify() {
     [[ -x /usr/lib/cni/$plugin ]] || missing+=("the CNI plug-in $plugin is not in /usr/lib/cni")
   done
 
-  effective=$(containerd config dump) || fail "containerd refuses $config"
+  effective=$(containerd config dump 2>&1) || fail "containerd refuses $config: $effective"
   local prefix="[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes" handler
   for handler in runc crun; do
     local table options
