@@ -8,9 +8,12 @@
 //! hides when the connection stood, when the request was out and when the
 //! first byte came.
 //!
-//! What waits for the generator itself is not billed to the server: events
-//! count from the moment the kernel reported them, not from when their turn
-//! came among the other users' events.
+//! The answers that are ready at one wake-up count from that moment, not from
+//! when their turn among them came. What becomes ready while the generator is
+//! at work is seen at its next wake-up only, so `waiting` holds a part of the
+//! generator's own queue once it has much to do: `generator_busy` in the result
+//! tells. On one node, `sending` and `waiting` also flow into one another: the
+//! server may answer before the system call that sent the request returns.
 
 pub mod args;
 mod dns;

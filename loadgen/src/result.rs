@@ -40,6 +40,9 @@ pub struct Report {
     pub succeeded: u64,
     /// `succeeded` per measured second.
     pub requests_per_second: f64,
+    /// The share of the time, 0 to 1, in which the generator itself had work to
+    /// do. Near 1, it and not the server may be what is measured.
+    pub generator_busy: f64,
     /// The others, by what went wrong.
     pub errors: Errors,
     /// The first message of each kind of error.

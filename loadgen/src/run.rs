@@ -59,6 +59,8 @@ struct Run<'a> {
     busy: usize,
     counted_from: Instant,
     stop_at: Instant,
+    /// Time spent waiting for sockets since `counted_from`.
+    waited: Duration,
     tally: Tally,
 }
 
@@ -97,6 +99,7 @@ pub fn run(config: &Config) -> Result<Report, String> {
         busy: 0,
         counted_from,
         stop_at: counted_from + time,
+        waited: Duration::ZERO,
         tally: Tally {
             recorder: Recorder::new()?,
             requests: 0,
@@ -127,6 +130,7 @@ impl Run<'_> {
                 Err(fault) => return Err(fault),
             }
             let woken_at = Instant::now();
+            self.waited += woken_at.saturating_duration_since(now.max(self.counted_from));
             for event in &events {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 self.go_on(event.token().0, readable, woken_at);
@@ -172,7 +176,12 @@ impl Run<'_> {
                 Ok(exchange)
             });
         match begun {
-            Ok(exchange) => self.users[user].exchange = Some(exchange),
+            Ok(exchange) => {
+                self.users[user].exchange = Some(exchange);
+                // On one node the handshake is done when connect(2) returns. To leave that to
+                // the next wake-up would count the generator's own queue as connecting.
+                self.go_on(user, false, Instant::now());
+            }
             Err(failure) => self.failed(user, failure),
         }
     }
@@ -278,6 +287,7 @@ impl Run<'_> {
             Length::Requests(requests) => (self.tally.last_end, None, Some(requests)),
         };
         let seconds_measured = (end - self.counted_from).as_secs_f64();
+        let whole = self.counted_from.elapsed().as_secs_f64();
         Ok(Report {
             format: FORMAT.into(),
             generator: env!("CARGO_PKG_VERSION").into(),
@@ -293,6 +303,7 @@ impl Run<'_> {
             requests,
             succeeded,
             requests_per_second: if seconds_measured > 0.0 { succeeded as f64 / seconds_measured } else { 0.0 },
+            generator_busy: (1.0 - self.waited.as_secs_f64() / whole).clamp(0.0, 1.0),
             errors,
             error_examples: self.tally.examples.iter().map(example).collect(),
             body_bytes,

@@ -92,11 +92,13 @@ fn a_slow_server_shows_in_waiting_alone() {
         thread::sleep(Duration::from_millis(80));
         stream.write_all(GOOD).unwrap();
     });
-    let phases = load(&url, "--users 3 --requests 12").phases;
+    let report = load(&url, "--users 3 --requests 12");
+    let phases = &report.phases;
     assert!(phases.waiting.min_ms >= 79.0, "{:?}", phases.waiting);
     for phase in [&phases.connecting, &phases.sending, &phases.receiving] {
         assert!(phase.p50_ms < 20.0, "{phase:?}");
     }
+    assert!(report.generator_busy < 0.5, "it waits nearly all the time: {}", report.generator_busy);
 }
 
 #[test]

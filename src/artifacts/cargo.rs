@@ -117,7 +117,7 @@ impl Artifact for CargoBuild {
     }
 
     fn room(&self) -> Vec<Room> {
-        vec![Room::in_cache(600 << 20)]
+        vec![Room::in_cache(300 << 20)]
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {

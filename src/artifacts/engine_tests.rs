@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::fake::Fake;
 use super::*;
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::clean;
+use crate::artifacts::fake::Fake;
 use crate::ui::Mode;
 
 fn quiet() -> Ui {

@@ -76,7 +76,7 @@ impl<'a> Graph<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::engine::fake::Fake;
+    use crate::artifacts::fake::Fake;
 
     fn names(all: &[Box<dyn Artifact>]) -> Vec<String> {
         Graph::of(all).unwrap().list.iter().map(|planned| planned.artifact.name().to_owned()).collect()

@@ -56,7 +56,7 @@ impl Artifact for Images {
     }
 
     fn room(&self) -> Vec<Room> {
-        vec![Room::in_cache(800 << 20)]
+        vec![Room::in_cache(600 << 20)]
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {

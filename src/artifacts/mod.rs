@@ -12,6 +12,8 @@ pub mod cargo;
 pub mod clean;
 pub mod digest;
 pub mod engine;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod go;
 pub mod graph;
 pub mod images;

@@ -54,13 +54,13 @@ impl Root {
     /// The tree in which programs are compiled.
     #[must_use]
     pub fn builder(mirror: Option<String>) -> Self {
-        Self { name: BUILDER, packages: packages(BUILDER_PACKAGES), mirror, bytes: 1800 << 20 }
+        Self { name: BUILDER, packages: packages(BUILDER_PACKAGES), mirror, bytes: 1300 << 20 }
     }
 
     /// The tree that becomes a node's disk.
     #[must_use]
     pub fn node(mirror: Option<String>) -> Self {
-        Self { name: NODE, packages: packages(NODE_PACKAGES), mirror, bytes: 900 << 20 }
+        Self { name: NODE, packages: packages(NODE_PACKAGES), mirror, bytes: 600 << 20 }
     }
 
     fn options(&self) -> Vec<String> {

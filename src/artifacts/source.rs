@@ -53,8 +53,8 @@ impl Source for Build {
             tags: "",
             ldflags: kubernetes_ldflags(&version),
             proof: (&["kubelet", "--version"], version),
-            room: 400 << 20,
-            go_room: 8 << 30,
+            room: 200 << 20,
+            go_room: 4500 << 20,
             ..common("kubernetes", &go)?
         };
         let containerd = GoBuild {
@@ -105,8 +105,8 @@ fn common(module: &'static str, go: &Go) -> Result<GoBuild> {
         ldflags: "-s -w".into(),
         toolchain: Toolchain::of(go, text),
         proof: (&[], String::new()),
-        room: 200 << 20,
-        go_room: 2 << 30,
+        room: 100 << 20,
+        go_room: 1200 << 20,
     })
 }
 

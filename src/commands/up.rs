@@ -45,6 +45,8 @@ impl Up {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
         let started = Instant::now();
+        let (steps, selection) = (steps::all(), self.selection());
+        selection.of(&steps)?;
         let _lock = session.lab.lock()?;
         session.ui.record_to(&session.lab.events())?;
         let provider = session.provider()?;
@@ -70,7 +72,7 @@ impl Up {
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
         cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
-        let summary = steps::run(&steps::all(), &self.selection(), &cx)?;
+        let summary = steps::run(&steps, &selection, &cx)?;
         report(session, &summary, started.elapsed(), acceleration.emulated)
     }
 

@@ -36,12 +36,9 @@ impl Step for FetchKubeconfig {
     }
 }
 
-/// kubeadm calls every cluster `kubernetes`; merged with others, a lab's own
-/// name keeps them apart.
+/// The cluster bears the lab's name; kubeadm calls every administrator
+/// `kubernetes-admin`, and merged with other kubeconfigs one would hide another.
 fn renamed(cx: &Context, text: &str) -> String {
     let lab = cx.lab.name();
-    text.replace("kubernetes-admin@kubernetes", lab)
-        .replace("kubernetes-admin", &format!("{lab}-admin"))
-        .replace("name: kubernetes\n", &format!("name: {lab}\n"))
-        .replace("cluster: kubernetes\n", &format!("cluster: {lab}\n"))
+    text.replace(&format!("kubernetes-admin@{lab}"), lab).replace("kubernetes-admin", &format!("{lab}-admin"))
 }

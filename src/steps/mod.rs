@@ -81,8 +81,9 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// The chosen part of `steps` and how many of its first ones are forced.
-    fn of<'a>(&self, steps: &'a [Box<dyn Step>]) -> Result<(&'a [Box<dyn Step>], usize)> {
+    /// The chosen part of `steps` and how many of its first ones are forced;
+    /// an error that lists the names if it names none of them.
+    pub fn of<'a>(&self, steps: &'a [Box<dyn Step>]) -> Result<(&'a [Box<dyn Step>], usize)> {
         let find = |name: &str| {
             steps.iter().position(|step| step.name() == name).ok_or_else(|| {
                 let names: Vec<&str> = steps.iter().map(|step| step.name()).collect();

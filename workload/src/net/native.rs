@@ -1,4 +1,4 @@
-//! Sockets of the standard library, and poll(2).
+//! Sockets of the standard library (but for the listen queue's length), and poll(2).
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Interest, Socket, Source};
+use super::{BACKLOG, Interest, Socket, Source};
 
 /// This target's name in `/info`.
 pub const TARGET: &str = "native";
@@ -24,9 +25,13 @@ pub struct Listener(TcpListener);
 impl Listener {
     /// Listens on `address` without blocking.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(Self(listener))
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &address)?;
+        listen(&socket, BACKLOG)?;
+        Ok(Self(TcpListener::from(socket)))
     }
 
     /// The address with the port that the kernel chose, where 0 was asked for.

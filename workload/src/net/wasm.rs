@@ -1,7 +1,15 @@
 //! Sockets of WasmEdge, and its `poll_oneoff`.
 //!
-//! The standard library's sockets must not be touched here: they import
-//! preview 1's three-argument `sock_accept`, WasmEdge has its own of two.
+//! Seen with WasmEdge 0.14.1 and `wasmedge_wasi_socket` 0.5.5:
+//! - the standard library's sockets must not be touched here: they import
+//!   preview 1's three-argument `sock_accept`, WasmEdge has its own of two;
+//! - `poll_oneoff` works, with a thousand connections and with absolute
+//!   real-time timers as well, and is nearly as quick as poll(2) natively: 100
+//!   users with keep-alive got 101 thousand answers a second, natively 121;
+//! - `get_local` lets the host write into an immutable buffer, so an optimised
+//!   build reads an address of zeros from it; the port it returns is right;
+//! - `TcpListener::accept` asks for the peer's address on each call, a host
+//!   call that nobody needs: `Socket::accept` does not.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -19,8 +27,8 @@ pub const TARGET: &str = "wasm";
 /// A connection.
 pub struct Stream(TcpStream);
 
-/// A listening socket.
-pub struct Listener(Raw);
+/// A listening socket, and the address it was asked to listen on.
+pub struct Listener(Raw, SocketAddr);
 
 impl Listener {
     /// Listens on `address` without blocking.
@@ -30,12 +38,12 @@ impl Listener {
         socket.bind(&address)?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+        Ok(Self(socket, address))
     }
 
     /// The address with the port that the kernel chose, where 0 was asked for.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.get_local()
+        self.0.get_local().map(|local| SocketAddr::new(self.1.ip(), local.port()))
     }
 
     /// The next waiting connection, non-blocking; `WouldBlock` if there is none.
