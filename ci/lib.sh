@@ -10,6 +10,7 @@ mkdir -p "$cache"
 if [[ ${CI-} ]]; then
   export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target} CARGO_INCREMENTAL=0
 fi
+# shellcheck disable=SC2034 # for those who source this file
 target=${CARGO_TARGET_DIR:-$root/target}
 
 section() {

@@ -1,14 +1,27 @@
-//! The command line as users see it: help, errors, plans. One file per case in
-//! `tests/cmd`; none needs root, a network or libvirt.
+//! The command line as users see it: help, errors, plans. One file per topic in
+//! `tests/cmd`; nothing there needs root, a network or libvirt.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+/// Runs the cases with PATH and empty folders for state and cache.
+fn run(cases: &str, path: &str) {
+    let home = tempfile::tempdir().unwrap();
+    trycmd::TestCases::new()
+        .env("PATH", path)
+        .env("PROVISION_STATE", home.path().join("state").to_str().unwrap())
+        .env("PROVISION_CACHE", home.path().join("cache").to_str().unwrap())
+        .env("COLUMNS", "100")
+        .case(cases)
+        .run();
+}
 
 #[test]
 fn command_line() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let programs = root.join("tests/cmd/programs");
-    trycmd::TestCases::new()
-        .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
-        .env("PROVISION_STATE", "state")
-        .env("PROVISION_CACHE", "cache")
-        .case("tests/cmd/*.toml")
-        .case("tests/cmd/*.md");
+    let root = env!("CARGO_MANIFEST_DIR");
+    run("tests/cmd/*.md", &format!("{root}/tests/cmd/programs:/usr/bin:/bin"));
+}
+
+#[test]
+fn a_host_that_lacks_programs() {
+    run("tests/cmd/bare/*.md", "/nowhere");
 }

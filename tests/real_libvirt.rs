@@ -55,7 +55,9 @@ fn sweep() {
 }
 
 fn network(name: &str) -> String {
-    format!("<network><name>{name}</name><forward mode='nat'/><ip address='192.168.247.1' netmask='255.255.255.0'/></network>")
+    format!(
+        "<network><name>{name}</name><forward mode='nat'/><ip address='192.168.247.1' netmask='255.255.255.0'/></network>"
+    )
 }
 
 fn define(name: &str, disk: &str, kernel: &str) {

@@ -150,7 +150,8 @@ fn output_is_kept_up_to_8_mib_and_refused_beyond() {
     let node = server.friend();
     let output = node.exec(&format!("head -c {} /dev/zero | tr '\\0' x", 8 << 20), b"").unwrap();
     assert_eq!(output.stdout.len(), 8 << 20);
-    let error = format!("{:#}", node.exec(&format!("head -c {} /dev/zero | tr '\\0' x", (8 << 20) + 1), b"").unwrap_err());
+    let error =
+        format!("{:#}", node.exec(&format!("head -c {} /dev/zero | tr '\\0' x", (8 << 20) + 1), b"").unwrap_err());
     assert!(error.contains("the command printed more than 8 MiB"), "{error}");
     assert_eq!(node.exec("echo on", b"").unwrap().stdout, "on\n");
 }
@@ -179,7 +180,10 @@ fn a_host_without_a_pinned_key_is_refused_before_any_login() {
 fn a_user_key_that_the_server_does_not_know_is_an_error_that_names_it() {
     let server = Server::start();
     let error = refused(&server.client("127.0.0.1", "host", "stranger"));
-    assert!(error.contains(&format!("log in to node1 as {} with key", whoami())) && error.contains("stranger"), "{error}");
+    assert!(
+        error.contains(&format!("log in to node1 as {} with key", whoami())) && error.contains("stranger"),
+        "{error}"
+    );
 }
 
 #[test]
