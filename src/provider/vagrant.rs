@@ -69,6 +69,12 @@ impl Provider for VagrantLibvirt {
         let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
         task.close(upload(files))?;
         for node in &self.nodes {
+            // An `up` that was cut off between the two leaves a disk without a
+            // machine, at which Vagrant stops.
+            let machine = lab.machine(node);
+            if libvirt::domain_state(&machine)? == MachineState::Absent {
+                libvirt::remove_volume(&disk_of(&machine))?;
+            }
             prepare_console(&lab.console(node))?;
         }
         Ok(())
@@ -102,7 +108,7 @@ impl Provider for VagrantLibvirt {
             if libvirt::remove_domain(&domain)? {
                 removed.push(format!("machine {domain}"));
             }
-            let disk = format!("{domain}.img");
+            let disk = disk_of(&domain);
             if libvirt::remove_volume(&disk)? {
                 removed.push(format!("volume {disk}"));
             }
@@ -119,6 +125,11 @@ impl Provider for VagrantLibvirt {
         }
         Ok(removed)
     }
+}
+
+/// The name that vagrant-libvirt gives a machine's disk.
+fn disk_of(machine: &str) -> String {
+    format!("{machine}.img")
 }
 
 /// All boxes' names begin so, and with them their volumes' names.
