@@ -1,8 +1,6 @@
 //! The Vagrantfile at the top of the repository is the rendered default
 //! profile: whoever reads it reads what `provision up` uses.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
-
 use std::path::Path;
 
 use provision::process::Cmd;

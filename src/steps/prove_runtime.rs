@@ -82,7 +82,7 @@ impl Step for ProveRuntime {
             return Ok(Check::pending("the proof is of other images"));
         }
         for arm in ARMS {
-            if !cluster.pod(NAMESPACE, arm.name).is_some_and(|pod| pods::running(pod).is_some()) {
+            if cluster.pod(NAMESPACE, arm.name).is_none_or(|pod| pods::running(pod).is_none()) {
                 return Ok(Check::pending(format!("pod {NAMESPACE}/{} does not run", arm.name)));
             }
         }
