@@ -13,13 +13,15 @@
 #                    of a hand-made emulated node, the baseline of the tuning
 #   --settle SEC     wait before the idle machine is measured (default 150)
 #   --idle SEC       time over which it is measured (default 120; 0: not at all)
+#   --import ARCHIVE --importer SCRIPT
+#                    import these images in the fresh machine first, timed
 #   --memory MIB, --cpus N   the machine (default 3072, 2)
 #
 # Its network and machine are its own, and are removed at the end.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-disk='' kernel='' initrd='' files='' cmdline='' baseline='' settle=150 idle=120 memory=3072 cpus=2
+disk='' kernel='' initrd='' files='' cmdline='' baseline='' settle=150 idle=120 memory=3072 cpus=2 import='' importer=''
 usage() {
   sed -n '/^#   ci/,/^# Its/s/^# \{0,3\}//p' "${BASH_SOURCE[0]}" >&2
   exit 2
@@ -27,7 +29,7 @@ usage() {
 while (($#)); do
   case $1 in
   --node-md) baseline=yes ;;
-  --disk | --kernel | --initrd | --files | --cmdline | --settle | --idle | --memory | --cpus)
+  --disk | --kernel | --initrd | --files | --cmdline | --settle | --idle | --memory | --cpus | --import | --importer)
     (($# > 1)) || usage
     printf -v "${1#--}" '%s' "$2"
     shift
@@ -96,7 +98,7 @@ node_name=$(source "$files/node.env" && echo "${NODE_NAME:?}")
 # --- The machine.
 ssh-keygen -q -t ed25519 -N '' -C floor -f "$dir/key"
 format=$(qemu-img info --output=json "$disk" | sed -n 's/.*"format": "\(.*\)".*/\1/p' | tail -n 1)
-qemu-img create -q -f qcow2 -b "$disk" -F "$format" "$dir/disk.qcow2"
+qemu-img create -q -f qcow2 -b "$disk" -F "$format" "$dir/disk.qcow2" 12G
 type=kvm cpu="<cpu mode='host-passthrough'/>" words=
 if [[ $emulated == 1 ]]; then
   type=qemu cpu="<cpu mode='maximum'/>" words=$(<"$cmdline")
@@ -164,6 +166,21 @@ node() {
 }
 until node true; do waited; done
 seconds boot "$all"
+
+if [[ $import ]]; then
+  node 'mkdir -p /var/tmp/import/tree /var/tmp/import/work && cat >/var/tmp/import/import.sh' <"$importer"
+  node 'cat >/var/tmp/import/images.tar' <"$import"
+  start=$(now)
+  # shellcheck disable=SC2016 # the machine's own PWD
+  node 'cd /var/tmp/import && unshare --mount bash import.sh "$PWD/tree" "$PWD/images.tar" /usr/local/bin "$PWD/work"' \
+    >"$dir/import.log" 2>&1 </dev/null || {
+    tail -n 40 "$dir/import.log" >&2
+    echo "floor.sh: the import failed; its last lines are above" >&2
+    exit 1
+  }
+  seconds import "$start"
+  node 'rm -rf /var/tmp/import'
+fi
 
 tar -C "$dir/node" -cf - . | node 'tar -C /opt/provision -xf -'
 for step in prepare_system install_runtime configure_network init_control_plane start_addons; do

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
-# Proves a built pause binary as process 1 of a PID namespace: orphans are
-# reaped, and SIGTERM and SIGINT end it with 0. Needs root.
-# usage: pause/test.sh PAUSE
+# Proves pause as process 1 of a PID namespace: orphans are reaped, and SIGTERM
+# and SIGINT end it with 0. Needs root.
+# usage: pause/test.sh [PAUSE]   without one it is compiled first
 set -euo pipefail
 
-pause=$(realpath "${1:?usage: pause/test.sh PAUSE}")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+if (($#)); then
+  pause=$(realpath "$1")
+else
+  pause=$dir/pause
+  rustc --edition 2024 -C opt-level=s -C panic=abort -o "$pause" "${BASH_SOURCE[0]%/*}/pause.rs"
+fi
 
 for signal in TERM INT; do
   # The shell leaves two children behind and becomes pause, as process 1.

@@ -10,19 +10,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use watch::Watch;
 
 use crate::interrupt;
 
+mod watch;
+
 /// How many last lines of output an error carries.
 const TAIL_LINES: usize = 15;
-/// How long a child may take to end after SIGTERM before SIGKILL.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A command to run on this host; built like `std::process::Command`.
 #[derive(Debug, Clone)]
@@ -253,11 +251,11 @@ impl Cmd {
     }
 
     fn verdict(&self, watch: &Watch, tail: &[String], log: Option<&Path>) -> Result<()> {
-        if watch.timed_out.load(Ordering::SeqCst) {
+        if watch.timed_out() {
             let limit = self.timeout.unwrap_or_default().as_secs();
             return Err(self.failed(&format!("did not end within {limit} s"), tail.join("\n"), log));
         }
-        if watch.interrupted.load(Ordering::SeqCst) {
+        if watch.interrupted() {
             return Err(interrupt::Interrupted.into());
         }
         Ok(())
@@ -288,10 +286,14 @@ pub struct Captured {
     pub stderr: String,
 }
 
-/// Where `program` is on PATH, if it is.
+/// Folders for administration, which Debian leaves out of a user's PATH.
+const ADMINISTRATION: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Where `program` is: on PATH, or in a folder for administration.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {
-    which::which(program).ok()
+    let elsewhere = || ADMINISTRATION.iter().find_map(|dir| which::which(Path::new(dir).join(program)).ok());
+    which::which(program).ok().or_else(elsewhere)
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -308,65 +310,10 @@ fn tail_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
-/// Ends a child's process group when the user interrupts or time is up.
-struct Watch {
-    groups: Vec<u32>,
-    deadline: Option<Instant>,
-    finished: AtomicBool,
-    interrupted: AtomicBool,
-    timed_out: AtomicBool,
-}
-
-impl Watch {
-    fn start(groups: Vec<u32>, timeout: Option<Duration>) -> Self {
-        Self {
-            groups,
-            deadline: timeout.map(|limit| Instant::now() + limit),
-            finished: AtomicBool::new(false),
-            interrupted: AtomicBool::new(false),
-            timed_out: AtomicBool::new(false),
-        }
-    }
-
-    fn finish(&self) {
-        self.finished.store(true, Ordering::SeqCst);
-    }
-
-    fn guard(&self) {
-        let mut terminated: Option<Instant> = None;
-        // Short first, since most commands take milliseconds.
-        let mut pause = Duration::from_millis(1);
-        while !self.finished.load(Ordering::SeqCst) {
-            match terminated {
-                None => {
-                    let interrupted = interrupt::requested();
-                    if interrupted || self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-                        (if interrupted { &self.interrupted } else { &self.timed_out }).store(true, Ordering::SeqCst);
-                        self.signal(Signal::SIGTERM);
-                        terminated = Some(Instant::now());
-                    }
-                }
-                Some(since) if since.elapsed() > GRACE => {
-                    self.signal(Signal::SIGKILL);
-                    return;
-                }
-                Some(_) => {}
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        for group in self.groups.iter().filter_map(|&id| i32::try_from(id).ok()) {
-            // A group that has just ended is what we want: nothing to report.
-            killpg(Pid::from_raw(group), signal).ok();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -223,6 +223,12 @@ impl Drop for Task {
     }
 }
 
+/// Bytes as people say them, in powers of 1000: `980 B`, `3.40 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
+
 /// Seconds as people say them: `0.4 s`, `12 s`, `3 min 5 s`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {

@@ -89,14 +89,14 @@ fn requests_are_counted_and_timed() {
 #[test]
 fn a_slow_server_shows_in_waiting_alone() {
     let (url, _) = serve(|mut stream| {
-        thread::sleep(Duration::from_millis(80));
+        thread::sleep(Duration::from_millis(200));
         stream.write_all(GOOD).unwrap();
     });
     let report = load(&url, "--users 3 --requests 12");
     let phases = &report.phases;
-    assert!(phases.waiting.min_ms >= 79.0, "{:?}", phases.waiting);
+    assert!(phases.waiting.p50_ms > 100.0, "{:?}", phases.waiting);
     for phase in [&phases.connecting, &phases.sending, &phases.receiving] {
-        assert!(phase.p50_ms < 20.0, "{phase:?}");
+        assert!(phase.p50_ms < 100.0, "{phase:?}");
     }
     assert!(report.generator_busy < 0.5, "it waits nearly all the time: {}", report.generator_busy);
 }
@@ -106,12 +106,12 @@ fn a_slow_body_shows_in_receiving_alone() {
     let (url, _) = serve(|mut stream| {
         stream.set_nodelay(true).unwrap();
         stream.write_all(&GOOD[..GOOD.len() - 3]).unwrap();
-        thread::sleep(Duration::from_millis(80));
+        thread::sleep(Duration::from_millis(200));
         stream.write_all(&GOOD[GOOD.len() - 3..]).unwrap();
     });
     let phases = load(&url, "--requests 5 --expect hello").phases;
-    assert!(phases.receiving.min_ms >= 79.0, "{:?}", phases.receiving);
-    assert!(phases.waiting.p50_ms < 20.0, "{:?}", phases.waiting);
+    assert!(phases.receiving.p50_ms > 100.0, "{:?}", phases.receiving);
+    assert!(phases.waiting.p50_ms < 100.0, "{:?}", phases.waiting);
 }
 
 #[test]

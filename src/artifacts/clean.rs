@@ -63,30 +63,3 @@ pub fn remove(cache: &Cache, kept: &[Kept]) -> Result<u64> {
     cache.sweep()?;
     Ok(freed)
 }
-
-/// Bytes as people say them: `980 B`, `3.4 MB`, `1.1 GB`.
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_well() {
-        let sizes = [999, 1000, 3_400_000, 172_671_138, 1_118_000_000].map(size);
-        assert_eq!(sizes, ["999 B", "1.0 kB", "3.4 MB", "173 MB", "1.1 GB"]);
-    }
-}

@@ -226,7 +226,7 @@ fn make_locked(cache: &Cache, graph: &Graph, at: usize, task: &Task) -> Result<S
     manifest.seconds = seconds;
     manifest.facts = making.facts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     cache.keep(&manifest)?;
-    Ok(crate::artifacts::clean::size(manifest.bytes))
+    Ok(crate::ui::size(manifest.bytes))
 }
 
 #[cfg(test)]

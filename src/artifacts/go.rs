@@ -8,8 +8,8 @@ use include_dir::Dir;
 use serde::Deserialize;
 
 use crate::artifacts::artifact::{Artifact, Inputs, Lane, Making, Room};
-use crate::artifacts::preflight;
-use crate::process::Cmd;
+use crate::artifacts::programs;
+use crate::process::{self, Cmd};
 
 /// The oldest Go that fetches a newer one by itself.
 const OLDEST: Version = (1, 21, 0);
@@ -50,7 +50,7 @@ pub struct Go {
 impl Go {
     /// Asks the Go on PATH about itself.
     pub fn detect() -> Result<Self> {
-        if preflight::locate("go").is_none() {
+        if process::find("go").is_none() {
             return Ok(Self { env: None, chosen: None });
         }
         let asked = Cmd::new("go")
@@ -71,7 +71,7 @@ impl Toolchain {
     #[must_use]
     pub fn of(go: &Go, go_mod: &str) -> Self {
         let Some(env) = &go.env else {
-            return Self { obstacle: preflight::missing(&["go"]).pop(), ..Self::default() };
+            return Self { obstacle: programs::missing(&["go"]).pop(), ..Self::default() };
         };
         let mut toolchain = Self::choose(&env.goversion, go.chosen.as_deref(), go_mod);
         toolchain.caches = vec![env.gocache.clone(), env.gomodcache.clone()];

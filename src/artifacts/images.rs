@@ -10,7 +10,8 @@ use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::go::go_arch;
 use crate::artifacts::namespace::Namespace;
 use crate::artifacts::oci::{Content, Image, Layer, write_archive};
-use crate::artifacts::{preflight, root};
+use crate::artifacts::{programs, root};
+use crate::process;
 
 /// The artifact's name.
 pub const NAME: &str = "images";
@@ -51,7 +52,7 @@ impl Artifact for Images {
 
     fn obstacles(&self) -> Vec<String> {
         let mut found = Namespace::detect().obstacles();
-        found.extend(preflight::missing(&["chroot"]));
+        found.extend(programs::missing(&["chroot"]));
         found
     }
 
@@ -130,7 +131,7 @@ impl Images {
 /// The programs that kube-proxy calls, with their libraries at the paths where
 /// the dynamic linker of `tree` finds them.
 fn proxy_tools(tree: &Path) -> Result<Paths> {
-    let chroot = preflight::locate("chroot").context("find chroot")?;
+    let chroot = process::find("chroot").context("find chroot")?;
     let asked = Namespace::detect().command().arg(chroot).arg(tree).arg("ldd").args(PROXY_TOOLS);
     let printed = asked.read()?;
     let tree = tree.canonicalize().with_context(|| format!("find {}", tree.display()))?;

@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod node_box;
 pub mod oci;
 pub mod preflight;
+pub mod programs;
 pub mod root;
 pub mod set;
 pub mod source;

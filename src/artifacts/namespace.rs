@@ -2,7 +2,7 @@
 //! user also a user namespace with that user's subordinate ids, so that a
 //! tree's files can have their owners. Mounts made inside end with it.
 
-use crate::artifacts::preflight::missing;
+use crate::artifacts::programs::missing;
 use crate::process::Cmd;
 
 /// Who works on root trees.

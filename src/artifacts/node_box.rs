@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::manifest::Manifest;
 use crate::artifacts::namespace::Namespace;
-use crate::artifacts::{images, preflight, root};
+use crate::artifacts::{images, programs, root};
 use crate::paths;
 use crate::process::Cmd;
 
@@ -66,7 +66,7 @@ impl Artifact for NodeBox {
 
     fn obstacles(&self) -> Vec<String> {
         let mut found = Namespace::detect().obstacles();
-        found.extend(preflight::missing(&["mke2fs", "qemu-img", "chroot"]));
+        found.extend(programs::missing(&["mke2fs", "qemu-img", "chroot"]));
         found
     }
 

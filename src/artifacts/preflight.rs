@@ -7,39 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::artifacts::cache::Cache;
-use crate::artifacts::clean::size;
 use crate::artifacts::engine::Verdict;
 use crate::artifacts::graph::Graph;
-use crate::process;
-
-/// Where Debian keeps administrators' programs, which users' PATH leaves out.
-const MORE_PATH: [&str; 2] = ["/usr/sbin", "/sbin"];
-
-/// Where `program` is: on PATH or among the administrators' programs.
-#[must_use]
-pub fn locate(program: &str) -> Option<PathBuf> {
-    process::find(program)
-        .or_else(|| MORE_PATH.iter().map(|dir| Path::new(dir).join(program)).find(|path| path.is_file()))
-}
-
-/// A sentence for each of `programs` that is not on this host.
-#[must_use]
-pub fn missing(programs: &[&str]) -> Vec<String> {
-    let missing = programs.iter().filter(|program| locate(program).is_none());
-    missing.map(|program| format!("{program} is not installed: type sudo apt install {}", package(program))).collect()
-}
-
-/// The Debian package that holds `program`.
-fn package(program: &str) -> &str {
-    match program {
-        "go" => "golang",
-        "mke2fs" => "e2fsprogs",
-        "newuidmap" | "newgidmap" => "uidmap",
-        "qemu-img" => "qemu-utils",
-        "unshare" => "util-linux",
-        other => other,
-    }
-}
+use crate::ui::size;
 
 /// Refuses to start where a program is missing or the disk too full for what
 /// `verdicts` would make.
@@ -112,6 +82,7 @@ fn add(needs: &mut Vec<Need>, dir: &Path, bytes: u64, name: &str) -> Result<()> 
 mod tests {
     use super::*;
     use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
+    use crate::artifacts::programs::missing;
 
     struct Greedy(&'static str, &'static str, u64);
 
@@ -154,7 +125,7 @@ mod tests {
         let error = check(&cache, &graph, &[Verdict::Make, Verdict::Make, Verdict::Make]).unwrap_err().to_string();
         assert!(error.starts_with("3 things stand in the way:\n"), "{error}");
         assert!(error.contains("no-other-tool is not installed: type sudo apt install no-other-tool"), "{error}");
-        assert!(error.contains("making a, b, c takes up to 2305843 TB: free some (provision clean"), "{error}");
+        assert!(error.contains("making a, b, c takes up to 2.31 EB: free some (provision clean"), "{error}");
         check(&cache, &graph, &[Verdict::NotNeeded, Verdict::Present { bytes: 1 }, Verdict::Make]).unwrap();
     }
 }

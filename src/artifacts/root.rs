@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::namespace::Namespace;
-use crate::artifacts::preflight::missing;
+use crate::artifacts::programs::missing;
 use crate::process::Cmd;
 
 /// The name of the tree with the compilers.

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Session;
 use crate::artifacts::cache::Cache;
 use crate::artifacts::clean::{self, Kept};
+use crate::ui;
 
 /// List the cache of artifacts with sizes, or empty it.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ impl Clean {
         let mut show = |state: &str, kept: &[Kept]| -> Result<()> {
             for one in kept {
                 let folder = one.dir.file_name().unwrap_or_default().to_string_lossy();
-                writeln!(out, "{state:8} {:>9}  {folder}", clean::size(one.bytes)).context("print")?;
+                writeln!(out, "{state:8} {:>9}  {folder}", ui::size(one.bytes)).context("print")?;
             }
             Ok(())
         };
@@ -43,10 +44,10 @@ impl Clean {
         }
         if self.all || self.unused {
             freed += clean::remove(&cache, &unused)?;
-            writeln!(out, "freed    {:>9}", clean::size(freed)).context("print")?;
+            writeln!(out, "freed    {:>9}", ui::size(freed)).context("print")?;
         } else {
             let total = used.iter().chain(&unused).map(|kept| kept.bytes).sum();
-            writeln!(out, "total    {:>9}  in {}", clean::size(total), cache.dir().display()).context("print")?;
+            writeln!(out, "total    {:>9}  in {}", ui::size(total), cache.dir().display()).context("print")?;
         }
         Ok(())
     }

@@ -39,14 +39,12 @@ impl Plan {
     }
 }
 
-fn tuning(emulated: bool) -> String {
-    let words = include_str!("../../templates/node/cmdline-emulated.txt").trim();
+fn tuning(emulated: bool) -> &'static str {
     if emulated {
-        format!(
-            "  tuned for it: kernel words `{words}`, longer time-outs and intervals in kubeadm's, kubelet's, etcd's and containerd's configuration, a shorter benchmark"
-        )
+        "  tuned for it (templates/node/EMULATION.md): kernel command line, disk cache, longer time-outs and intervals of \
+         kubeadm, kubelet, etcd and containerd, a shorter benchmark"
     } else {
-        "  no tuning for emulation applies".to_owned()
+        "  no tuning for emulation applies"
     }
 }
 

@@ -73,7 +73,7 @@ impl Up {
         let cx = parts.context(session);
         cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
         let summary = steps::run(&steps, &selection, &cx)?;
-        report(session, &summary, started.elapsed(), acceleration.emulated)
+        report(session, &summary, started.elapsed())
     }
 
     fn selection(&self) -> Selection {
@@ -163,7 +163,7 @@ fn ensure_key(session: &Session) -> Result<()> {
         .context("make the lab's SSH key")
 }
 
-fn report(session: &Session, summary: &steps::Summary, took: Duration, emulated: bool) -> Result<()> {
+fn report(session: &Session, summary: &steps::Summary, took: Duration) -> Result<()> {
     let took = ui::duration(took.as_secs_f64());
     let lab = session.lab.name();
     if summary.ran.is_empty() {
@@ -180,9 +180,8 @@ fn report(session: &Session, summary: &steps::Summary, took: Duration, emulated:
     }
     let result = bench::BenchResult::load(&path)?;
     let text = format!(
-        "{}\n{}\nresult: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
+        "{}\nresult: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
         bench::table(&result),
-        if emulated { "emulated machines: absolute times mean nothing" } else { "" },
         path.display()
     );
     std::io::stdout().write_all(text.as_bytes()).context("print the table")

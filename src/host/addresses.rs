@@ -6,8 +6,7 @@ use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use crate::host;
-use crate::process::Cmd;
+use crate::process::{self, Cmd};
 use crate::profile::Provider;
 
 /// A range in use.
@@ -24,7 +23,7 @@ pub struct Used {
 /// Every range in use; libvirt is asked if it runs the machines, so it must be
 /// running. The bridge of a libvirt network counts as that network.
 pub fn in_use(provider: Provider) -> Result<Vec<Used>> {
-    let program = host::find("ip").context("find the program ip (package iproute2)")?;
+    let program = process::find("ip").context("find the program ip (package iproute2)")?;
     let interfaces = Cmd::new(program).args(["-json", "-4", "address", "show"]).read()?;
     let mut networks = Vec::new();
     if provider == Provider::Libvirt {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::host;
-use crate::process::Cmd;
+use crate::process::{self, Cmd};
 
 /// Debian's package of Go, the one whose version matters.
 pub const GO: &str = "golang-go";
@@ -138,7 +138,7 @@ pub fn authorise(steps: &[Step]) -> Result<()> {
     }
     let as_root =
         || steps.iter().map(|step| format!("\n  {}", Step { root: true, ..step.clone() }.line())).collect::<String>();
-    if host::find("sudo").is_none() {
+    if process::find("sudo").is_none() {
         bail!("this user may not install packages and there is no sudo; as root, type:{}", as_root());
     }
     if Cmd::new("sudo").arg("--validate").interactive()? != 0 {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::process::Cmd;
+use crate::process::{self, Cmd};
 use crate::ui::Ui;
 use crate::{host, interrupt};
 
@@ -87,7 +87,7 @@ fn ensure_libvirt_in(run: &Path, ui: &Ui) -> Result<()> {
         ),
         Answer::Stopped => {}
     }
-    let Some(daemon) = ["libvirtd", "virtqemud"].into_iter().find(|daemon| host::find(daemon).is_some()) else {
+    let Some(daemon) = ["libvirtd", "virtqemud"].into_iter().find(|daemon| process::find(daemon).is_some()) else {
         bail!(
             "libvirt is not installed: neither libvirtd nor virtqemud is there; type: provision up, which offers to install it"
         );
@@ -109,7 +109,7 @@ fn virsh_answers() -> Result<bool> {
 
 fn start(run: &Path, commands: &[Vec<String>]) -> Result<()> {
     for command in commands {
-        let program = host::find(&command[0]).unwrap_or_else(|| PathBuf::from(&command[0]));
+        let program = process::find(&command[0]).unwrap_or_else(|| PathBuf::from(&command[0]));
         Cmd::new(program).args(&command[1..]).timeout(START_LIMIT).read()?;
     }
     let deadline = Instant::now() + START_LIMIT;

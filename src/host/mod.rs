@@ -7,18 +7,6 @@ pub mod daemons;
 pub mod packages;
 pub mod preflight;
 
-use std::path::PathBuf;
-
-use crate::process;
-
-/// Where a program is: on PATH, or in a folder for administration, which
-/// Debian leaves out of a user's PATH.
-#[must_use]
-pub fn find(program: &str) -> Option<PathBuf> {
-    let administration = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-    process::find(program).or_else(|| administration.iter().find_map(|dir| process::find(&format!("{dir}/{program}"))))
-}
-
 /// Whether this process is root's.
 #[must_use]
 pub fn is_root() -> bool {

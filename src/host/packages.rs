@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::apt;
-use crate::host;
-use crate::process::Cmd;
+use crate::process::{self, Cmd};
 use crate::profile::Provider;
 use crate::ui::Ui;
 
@@ -82,7 +81,7 @@ impl Need {
 
     fn is_met(&self) -> bool {
         match &self.found {
-            Found::Program(names) => names.iter().any(|name| host::find(name).is_some()),
+            Found::Program(names) => names.iter().any(|name| process::find(name).is_some()),
             Found::File(path) => Path::new(path).exists(),
             Found::Plugin(name) => plugin_lists().iter().any(|list| lists_plugin(list, name)),
             Found::Go => installed_go().is_some_and(|version| version >= OLDEST_GO),
@@ -117,7 +116,7 @@ fn lists_plugin(list: &Path, name: &str) -> bool {
 }
 
 fn installed_go() -> Option<(u32, u32)> {
-    go_version(&Cmd::new(host::find("go")?).arg("version").read().ok()?)
+    go_version(&Cmd::new(process::find("go")?).arg("version").read().ok()?)
 }
 
 /// Major and minor version from what `go version` prints.
@@ -169,7 +168,7 @@ pub fn offer(ui: &Ui, provider: Provider, consent: Consent, log: &Path) -> Resul
         bail!("this host lacks:{list}\nits Vagrant is not Debian's; type: vagrant plugin install vagrant-libvirt");
     }
     let packages: Vec<&str> = lacking.iter().filter_map(|need| need.package).collect();
-    if host::find("apt-get").is_none() {
+    if process::find("apt-get").is_none() {
         bail!("this host lacks:{list}\nit has no apt-get; install what Debian calls: {}", packages.join(" "));
     }
     let plan = apt::plan(&packages, &apt::Facts::of_host(OLDEST_GO)?, OLDEST_GO);

@@ -109,6 +109,14 @@ impl NodeFiles {
     }
 }
 
+#[cfg(test)]
+impl NodeFiles {
+    /// The text of every file.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.files.values().map(|(_, text)| text.as_str())
+    }
+}
+
 fn files_of<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
     let mut files: Vec<_> = dir.files().collect();
     for dir in dir.dirs() {

@@ -44,9 +44,9 @@ impl Step for OnNode {
     }
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
-        let log = cx.lab.log(self.name);
         cx.on_each_node(|node, _| {
             task.say(node.name());
+            let log = cx.lab.log(&format!("{}-{}", node.name(), self.name));
             let command = format!("bash /opt/provision/steps/{}.sh run 2>&1", self.name);
             let printed = node.exec(&command, b"")?;
             crate::paths::write_atomic(&log, printed.stdout.as_bytes(), 0o600)?;

@@ -58,23 +58,26 @@ impl Node for Silent {
     }
 }
 
-fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
-    let profile = profile::default_profile();
-    let lab = Lab::open("steps-test").unwrap();
-    let values = NodeValues {
+fn values(emulated: bool) -> NodeValues {
+    NodeValues {
         lab: "t".into(),
         node_name: "node1".into(),
         node_role: "control-plane".into(),
         node_ip: "192.168.157.11".into(),
         gateway: "192.168.157.1".into(),
-        emulated: true,
+        emulated,
         single_node: true,
         pod_cidr: "10.244.0.0/16".into(),
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
         kubernetes_version: "1.37.2".into(),
-    };
-    let files: Vec<NodeFiles> = nodes.iter().map(|_| NodeFiles::render(&values).unwrap()).collect();
+    }
+}
+
+fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
+    let profile = profile::default_profile();
+    let lab = Lab::open("steps-test").unwrap();
+    let files: Vec<NodeFiles> = nodes.iter().map(|_| NodeFiles::render(&values(true)).unwrap()).collect();
     let kubectl = Kubectl::new(PathBuf::from("kubectl"), PathBuf::from("kubeconfig"));
     let ui = Ui::new(Mode::Plain);
     test(&Context {
@@ -89,6 +92,25 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
         checks: Mutex::new(None),
         cluster: Mutex::new(None),
     });
+}
+
+#[test]
+fn nothing_is_tuned_where_kvm_runs_the_machines() {
+    let (tuned, plain) = (NodeFiles::render(&values(true)).unwrap(), NodeFiles::render(&values(false)).unwrap());
+    for (file, setting) in [
+        ("files/go.env", "GOGC"),
+        ("files/containerd.toml", "default_runtime_name = 'crun'"),
+        ("files/containerd.toml", "stats_collect_period"),
+        ("files/kubeadm.yaml", "unsafe-no-fsync"),
+        ("files/kubeadm.yaml", "skipPhases"),
+        ("files/patches/etcd.yaml", "startupProbe"),
+        ("files/patches/corednsdeployment.yaml", "livenessProbe"),
+    ] {
+        assert!(tuned.get(file).unwrap().contains(setting), "{file}: {setting}");
+        assert!(!plain.get(file).unwrap().contains(setting), "{file}: {setting}");
+    }
+    let reasons: Vec<&str> = plain.texts().filter(|text| text.contains("# Emulated: ")).collect();
+    assert_eq!(reasons, Vec::<&str>::new());
 }
 
 #[test]
