@@ -151,3 +151,19 @@ fn a_machine_that_libvirt_refuses_is_told_by_libvirts_own_words() {
     let error = fixture.up_fails(&fixture.files(), |file| replace(file, "\"driver\": \"qemu\"", "\"driver\": \"xen\""));
     assert!(error.contains("xen"), "libvirt's reason is missing: {error}");
 }
+
+#[test]
+fn a_machine_that_vagrant_was_ended_before_it_knew_of_is_adopted() {
+    let fixture = Fixture::new("ci-test-adopted");
+    let files = fixture.files();
+    daemons::ensure_libvirt(&fixture.ui).unwrap();
+    let xml = "<domain type='qemu'><name>ci-test-adopted-node1</name><memory unit='MiB'>64</memory>\
+               <os><type arch='x86_64'>hvm</type></os></domain>";
+    let xml = fixture.file("machine.xml", xml.as_bytes());
+    let virsh = |args: &[&str]| Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet"]).args(args);
+    virsh(&["define"]).arg(xml).read().unwrap();
+    fixture.provider().prepare(&fixture.lab, &files, &fixture.ui).unwrap();
+    machine_file::write(&fixture.lab, &files, true).unwrap();
+    let status = fixture.vagrant(&["status", "--machine-readable"]).read().unwrap();
+    assert!(status.contains(",node1,state,shutoff"), "{status}");
+}

@@ -13,9 +13,9 @@ use crate::bench;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
 use crate::process::Cmd;
-use crate::profile::NodeSpec;
+use crate::profile::{NodeSpec, Provider};
 use crate::provider::MachineState;
-use crate::provider::libvirt::POOL_DIR;
+use crate::provider::libvirt::{self, POOL_DIR};
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
 
@@ -105,8 +105,12 @@ fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
         .map(|(node, _)| node.clone())
         .collect();
     let room = |what: &str, folder: PathBuf, mib: u64| preflight::Room { what: what.into(), folder, mib };
+    let networks = match session.profile().provider {
+        Provider::Libvirt => libvirt::network_definitions()?,
+        Provider::Virtualbox => Vec::new(),
+    };
     let demand = preflight::Demand {
-        provider: session.profile().provider,
+        networks: &networks,
         nodes: &starting,
         network: session.profile().network.machines,
         own_networks: &[network_name(&session.lab)],

@@ -7,7 +7,6 @@ use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use crate::process::{self, Cmd};
-use crate::profile::Provider;
 
 /// A range in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +19,12 @@ pub struct Used {
     pub network: Option<String>,
 }
 
-/// Every range in use; libvirt is asked if it runs the machines, so it must be
-/// running. The bridge of a libvirt network counts as that network.
-pub fn in_use(provider: Provider) -> Result<Vec<Used>> {
+/// Every range in use. `networks` are libvirt's, as their XML; the bridge of
+/// one counts as that network.
+pub fn in_use(networks: &[String]) -> Result<Vec<Used>> {
     let program = process::find("ip").context("find the program ip (package iproute2)")?;
     let interfaces = Cmd::new(program).args(["-json", "-4", "address", "show"]).read()?;
-    let mut networks = Vec::new();
-    if provider == Provider::Libvirt {
-        let virsh = || Cmd::new("virsh").args(["--connect", "qemu:///system"]);
-        for name in virsh().args(["net-list", "--all", "--name"]).read()?.lines().filter(|name| !name.is_empty()) {
-            networks.push(virsh().args(["net-dumpxml", name]).read()?);
-        }
-    }
-    merge(&interfaces, &networks)
+    merge(&interfaces, networks)
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,14 +11,14 @@ use ipnet::Ipv4Net;
 
 use super::addresses::Used;
 use crate::paths;
-use crate::profile::{NodeSpec, Provider};
+use crate::profile::NodeSpec;
 
 /// What a lab asks of the host. Machines that run already have their memory:
 /// leave them out of `nodes`.
 #[derive(Debug, Clone)]
 pub struct Demand<'a> {
-    /// Who runs the machines.
-    pub provider: Provider,
+    /// libvirt's networks as XML, if it runs the machines.
+    pub networks: &'a [String],
     /// The machines still to be started.
     pub nodes: &'a [NodeSpec],
     /// The lab's machine network.
@@ -92,7 +92,7 @@ pub fn supply(demand: &Demand<'_>) -> Result<Supply> {
     Ok(Supply {
         memory_mib: available_mib(&meminfo).context("read MemAvailable from /proc/meminfo")?,
         cpus: std::thread::available_parallelism().context("count the CPUs")?.get(),
-        used: super::addresses::in_use(demand.provider)?,
+        used: super::addresses::in_use(demand.networks)?,
         disks: demand.folders.iter().map(|room| disk(&room.folder)).collect::<Result<_>>()?,
     })
 }
@@ -216,7 +216,7 @@ mod tests {
             room("the machines' disks", "/var/lib/libvirt/images", 4000),
         ];
         let demand = Demand {
-            provider: Provider::Libvirt,
+            networks: &[],
             nodes: &profile.nodes(),
             network: profile.network.machines,
             own_networks: &[],
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_lab_that_runs_already_fits_beside_itself() {
         let demand = Demand {
-            provider: Provider::Libvirt,
+            networks: &[],
             nodes: &[],
             network: "192.168.157.0/24".parse().unwrap(),
             own_networks: &["lab".into()],
@@ -270,7 +270,7 @@ mod tests {
     fn too_few_cpus_are_a_warning() {
         let nodes = default_profile().nodes();
         let network = "192.168.157.0/24".parse().unwrap();
-        let demand = Demand { provider: Provider::Libvirt, nodes: &nodes, network, own_networks: &[], folders: &[] };
+        let demand = Demand { networks: &[], nodes: &nodes, network, own_networks: &[], folders: &[] };
         let supply = Supply { memory_mib: 4000, cpus: 1, used: vec![], disks: vec![] };
         assert_eq!(
             check(&demand, &supply).unwrap(),

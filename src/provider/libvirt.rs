@@ -32,6 +32,7 @@ pub fn must_answer() -> Result<()> {
 pub fn domain_state(name: &str) -> Result<MachineState> {
     let output = virsh(&["domstate", name]).output()?;
     if !output.status.success() {
+        must_answer()?;
         if domain_names()?.iter().any(|known| known == name) {
             bail!("ask the state of domain {name}: {}", output.stderr.trim());
         }
@@ -42,6 +43,14 @@ pub fn domain_state(name: &str) -> Result<MachineState> {
         "shut off" => MachineState::Off,
         _ => MachineState::Paused,
     })
+}
+
+/// The UUID of a domain, if there is one of that name.
+pub fn domain_uuid(name: &str) -> Result<Option<String>> {
+    if domain_state(name)? == MachineState::Absent {
+        return Ok(None);
+    }
+    virsh(&["domuuid", name]).read().map(|uuid| Some(uuid.trim().to_owned()))
 }
 
 /// All domains, running or not.
@@ -136,6 +145,13 @@ pub fn ensure_network(name: &str, xml: &str) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// The XML of each network, active or not.
+pub fn network_definitions() -> Result<Vec<String>> {
+    let describe =
+        |name: &String| virsh(&["net-dumpxml", name]).read().with_context(|| format!("describe network {name}"));
+    names(&["net-list", "--all", "--name"])?.iter().map(describe).collect()
 }
 
 /// Removes a network; whether there was one.

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+mod output;
+
+use output::{Cause, Said, parse};
+
 use super::{BootFiles, MachineState, Provider, libvirt};
 use crate::console;
 use crate::interrupt::Interrupted;
@@ -77,16 +81,20 @@ impl Provider for VagrantLibvirt {
             }
             prepare_console(&lab.console(node))?;
         }
-        Ok(())
+        adopt(lab, &self.nodes).map(drop)
     }
 
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
-        let booted = vagrant_up(lab, &task).map_err(|error| match error.is::<Interrupted>() {
+        let booted = match vagrant_up(lab, &task) {
+            // What an interrupted `up` asked of libvirt may be done only now.
+            Err(error) if !error.is::<Interrupted>() && adopt(lab, &self.nodes)? => vagrant_up(lab, &task),
+            booted => booted,
+        };
+        task.close(booted.map_err(|error| match error.is::<Interrupted>() {
             true => error,
             false => console::with_tails(lab, &self.nodes, &error),
-        });
-        task.close(booted)
+        }))
     }
 
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
@@ -125,6 +133,21 @@ impl Provider for VagrantLibvirt {
         }
         Ok(removed)
     }
+}
+
+/// Makes Vagrant know the lab's machines that are there without its knowing:
+/// it was ended before libvirt had made them. Whether there were any.
+fn adopt(lab: &Lab, nodes: &[String]) -> Result<bool> {
+    let mut adopted = false;
+    for node in nodes {
+        let Some(uuid) = libvirt::domain_uuid(&lab.machine(node))? else { continue };
+        let id = lab.dir().join(".vagrant/machines").join(node).join("libvirt/id");
+        if !id.is_file() || crate::paths::read(&id)?.trim() != uuid {
+            crate::paths::write_atomic(&id, uuid.as_bytes(), 0o644)?;
+            adopted = true;
+        }
+    }
+    Ok(adopted)
 }
 
 /// The name that vagrant-libvirt gives a machine's disk.
@@ -197,100 +220,5 @@ fn vagrant_up(lab: &Lab, task: &Task) -> Result<()> {
             _ => Err(error),
         },
         Ok(()) => Ok(()),
-    }
-}
-
-/// A line of `--machine-readable` that is meant for people.
-struct Said {
-    text: String,
-    error: bool,
-}
-
-/// Fields are `time,target,type,data…`; newlines and commas are escaped
-/// (Vagrant's documentation, "Machine Readable Output").
-fn parse(line: &str) -> Option<Said> {
-    let mut fields = line.splitn(4, ',');
-    fields.next()?.parse::<u64>().ok()?;
-    let (_target, kind, data) = (fields.next()?, fields.next()?, fields.next()?);
-    let unescape = |text: &str| text.replace("%!(VAGRANT_COMMA)", ",").replace("\\n", "\n").replace("\\r", "");
-    match kind {
-        "ui" => {
-            let (level, text) = data.split_once(',')?;
-            Some(Said { text: unescape(text).trim().to_owned(), error: level == "error" })
-        }
-        "error-exit" => {
-            let (_class, text) = data.split_once(',')?;
-            Some(Said { text: unescape(text).trim().to_owned(), error: true })
-        }
-        _ => None,
-    }
-}
-
-/// Finds the cause of a failure: Vagrant's own last error, or else the message
-/// in front of Ruby's stack.
-#[derive(Default)]
-struct Cause {
-    said: Option<String>,
-    raised: Option<String>,
-}
-
-impl Cause {
-    fn see(&mut self, line: &str) {
-        if let Some(said) = parse(line) {
-            if said.error && !said.text.is_empty() {
-                self.said = Some(said.text);
-            }
-            return;
-        }
-        // `…/file.rb:12:in `call': MESSAGE (Some::Error)`; the stack follows.
-        if self.raised.is_none() && !line.trim_start().starts_with("from ") {
-            let message = line.split_once(": ").filter(|(place, _)| place.contains(".rb:"));
-            if let Some((_, message)) = message.filter(|(_, message)| message.trim_end().ends_with(')')) {
-                self.raised = Some(message.trim().to_owned());
-            }
-        }
-    }
-
-    fn found(self) -> Option<String> {
-        self.said.or(self.raised)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machine_readable_lines_are_unescaped() {
-        let said = parse("1700000000,node1,ui,info,==> node1: a%!(VAGRANT_COMMA) b\\nc").unwrap();
-        assert_eq!(said.text, "==> node1: a, b\nc");
-        assert!(!said.error);
-        assert!(parse("1700000000,node1,metadata,provider,libvirt").is_none());
-        assert!(parse("just words, and more, and, more").is_none());
-    }
-
-    #[test]
-    fn the_cause_is_the_message_and_not_the_stack() {
-        let mut cause = Cause::default();
-        for line in [
-            "1700000000,node1,ui,info,Creating domain",
-            "/usr/lib/ruby/vendor_ruby/fog/libvirt/requests/compute/vm_action.rb:7:in `create': Call to \
-             virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)",
-            "\tfrom /usr/lib/ruby/a.rb:7:in `vm_action'",
-            "\tfrom /usr/lib/ruby/b.rb: 7 (x)",
-        ] {
-            cause.see(line);
-        }
-        assert_eq!(
-            cause.found().unwrap(),
-            "Call to virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)"
-        );
-    }
-
-    #[test]
-    fn vagrants_own_error_wins() {
-        let mut cause = Cause::default();
-        cause.see("1700000000,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum did not match");
-        assert_eq!(cause.found().unwrap(), "The checksum did not match");
     }
 }
