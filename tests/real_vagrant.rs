@@ -153,17 +153,23 @@ fn a_machine_that_libvirt_refuses_is_told_by_libvirts_own_words() {
 }
 
 #[test]
-fn a_machine_that_vagrant_was_ended_before_it_knew_of_is_adopted() {
-    let fixture = Fixture::new("ci-test-adopted");
+fn what_an_ended_vagrant_left_is_adopted_if_it_is_whole_and_removed_if_it_is_not() {
+    let fixture = Fixture::new("ci-test-left");
     let files = fixture.files();
     daemons::ensure_libvirt(&fixture.ui).unwrap();
-    let xml = "<domain type='qemu'><name>ci-test-adopted-node1</name><memory unit='MiB'>64</memory>\
-               <os><type arch='x86_64'>hvm</type></os></domain>";
-    let xml = fixture.file("machine.xml", xml.as_bytes());
-    let virsh = |args: &[&str]| Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet"]).args(args);
-    virsh(&["define"]).arg(xml).read().unwrap();
-    fixture.provider().prepare(&fixture.lab, &files, &fixture.ui).unwrap();
-    machine_file::write(&fixture.lab, &files, true).unwrap();
-    let status = fixture.vagrant(&["status", "--machine-readable"]).read().unwrap();
+    let define = |interface: &str| {
+        let xml = format!(
+            "<domain type='qemu'><name>ci-test-left-node1</name><memory unit='MiB'>64</memory>\
+             <os><type arch='x86_64'>hvm</type></os><devices>{interface}</devices></domain>"
+        );
+        let xml = fixture.file("machine.xml", xml.as_bytes());
+        Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet", "define"]).arg(xml).read().unwrap();
+        fixture.provider().prepare(&fixture.lab, &files, &fixture.ui).unwrap();
+        machine_file::write(&fixture.lab, &files, true).unwrap();
+        fixture.vagrant(&["status", "--machine-readable"]).read().unwrap()
+    };
+    let status = define("");
+    assert!(status.contains(",node1,state,not_created"), "{status}");
+    let status = define("<interface type='user'/>");
     assert!(status.contains(",node1,state,shutoff"), "{status}");
 }

@@ -45,12 +45,22 @@ pub fn domain_state(name: &str) -> Result<MachineState> {
     })
 }
 
-/// The UUID of a domain, if there is one of that name.
-pub fn domain_uuid(name: &str) -> Result<Option<String>> {
-    if domain_state(name)? == MachineState::Absent {
-        return Ok(None);
-    }
-    virsh(&["domuuid", name]).read().map(|uuid| Some(uuid.trim().to_owned()))
+/// The XML that a domain starts with.
+fn definition(name: &str) -> Result<String> {
+    virsh(&["dumpxml", "--inactive", name]).read().with_context(|| format!("describe domain {name}"))
+}
+
+/// The UUID of a domain.
+pub fn domain_uuid(name: &str) -> Result<String> {
+    let uuid = virsh(&["domuuid", name]).read().with_context(|| format!("ask the UUID of domain {name}"))?;
+    Ok(uuid.trim().to_owned())
+}
+
+/// Whether a domain is defined with a network card.
+pub fn has_interface(name: &str) -> Result<bool> {
+    let xml = definition(name)?;
+    let document = roxmltree::Document::parse(&xml).with_context(|| format!("parse the XML of domain {name}"))?;
+    Ok(document.descendants().any(|node| node.has_tag_name("interface")))
 }
 
 /// All domains, running or not.
@@ -94,7 +104,7 @@ pub fn remove_domain(name: &str) -> Result<bool> {
 
 /// Files behind a domain's disks (not those behind the disks' backing files).
 fn domain_disks(name: &str) -> Result<Vec<String>> {
-    let xml = virsh(&["dumpxml", "--inactive", name]).read().with_context(|| format!("describe domain {name}"))?;
+    let xml = definition(name)?;
     let document = roxmltree::Document::parse(&xml).with_context(|| format!("parse the XML of domain {name}"))?;
     Ok(document
         .descendants()

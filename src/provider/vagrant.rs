@@ -72,6 +72,7 @@ impl Provider for VagrantLibvirt {
         task.close(libvirt::ensure_network(&self.network_name, &self.network_xml))?;
         let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
         task.close(upload(files))?;
+        mend(lab, &self.nodes)?;
         for node in &self.nodes {
             // An `up` that was cut off between the two leaves a disk without a
             // machine, at which Vagrant stops.
@@ -81,14 +82,14 @@ impl Provider for VagrantLibvirt {
             }
             prepare_console(&lab.console(node))?;
         }
-        adopt(lab, &self.nodes).map(drop)
+        Ok(())
     }
 
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
         let booted = match vagrant_up(lab, &task) {
             // What an interrupted `up` asked of libvirt may be done only now.
-            Err(error) if !error.is::<Interrupted>() && adopt(lab, &self.nodes)? => vagrant_up(lab, &task),
+            Err(error) if !error.is::<Interrupted>() && mend(lab, &self.nodes)? => vagrant_up(lab, &task),
             booted => booted,
         };
         task.close(booted.map_err(|error| match error.is::<Interrupted>() {
@@ -135,19 +136,32 @@ impl Provider for VagrantLibvirt {
     }
 }
 
-/// Makes Vagrant know the lab's machines that are there without its knowing:
-/// it was ended before libvirt had made them. Whether there were any.
-fn adopt(lab: &Lab, nodes: &[String]) -> Result<bool> {
-    let mut adopted = false;
+/// Puts right what a Vagrant that was ended has left. A machine that never got
+/// its network card is half-made: libvirt defined it when nobody waited for it
+/// any more; it goes. One that is whole and that Vagrant does not know is made
+/// known to it. Whether there was anything to put right.
+fn mend(lab: &Lab, nodes: &[String]) -> Result<bool> {
+    let mut mended = false;
     for node in nodes {
-        let Some(uuid) = libvirt::domain_uuid(&lab.machine(node))? else { continue };
+        let machine = lab.machine(node);
         let id = lab.dir().join(".vagrant/machines").join(node).join("libvirt/id");
+        let state = libvirt::domain_state(&machine)?;
+        if state == MachineState::Absent {
+            continue;
+        }
+        if state == MachineState::Off && !libvirt::has_interface(&machine)? {
+            libvirt::remove_domain(&machine)?;
+            crate::paths::remove_file(&id)?;
+            mended = true;
+            continue;
+        }
+        let uuid = libvirt::domain_uuid(&machine)?;
         if !id.is_file() || crate::paths::read(&id)?.trim() != uuid {
             crate::paths::write_atomic(&id, uuid.as_bytes(), 0o644)?;
-            adopted = true;
+            mended = true;
         }
     }
-    Ok(adopted)
+    Ok(mended)
 }
 
 /// The name that vagrant-libvirt gives a machine's disk.
