@@ -90,6 +90,8 @@ fn link_in(message: &str) -> Option<&'static str> {
     [
         ("no runtime for", "link `handler`: containerd has no runtime of the RuntimeClass's handler: provision up --step install_runtime"),
         ("libwasmedge", "link `library`: crun finds no libwasmedge: provision ssh -- ldconfig -p"),
+        // crun's words for a module that it took for a program.
+        ("exists but it is not executable", "link `annotation`: the module was started as a program: module.wasm.image/variant is not on the pod, or containerd does not hand it on: provision ssh -- grep -A9 runtimes.crun /etc/containerd/config.toml"),
         ("exec format error", "link `annotation` or `handler`: the module was started as a program; annotation module.wasm.image/variant did not reach crun's handler"),
         ("could not find handler", "link `handler`: crun is built without WasmEdge: provision ssh -- crun --version"),
     ]
@@ -143,6 +145,9 @@ mod tests {
     fn the_missing_link_is_named() {
         let text = trouble(&pod("RunContainerError", "crun: open `/workload.wasm`: Exec format error")).unwrap();
         assert!(text.contains("link `annotation` or `handler`"), "{text}");
+        let text =
+            trouble(&pod("RunContainerError", "the path `/workload.wasm` exists but it is not executable")).unwrap();
+        assert!(text.contains("link `annotation`: "), "{text}");
         let text = trouble(&pod("RunContainerError", "could not load `libwasmedge.so.0`")).unwrap();
         assert!(text.contains("link `library`"), "{text}");
     }
