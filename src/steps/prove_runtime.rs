@@ -90,11 +90,13 @@ impl Step for ProveRuntime {
     }
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
+        let proved_before = Proof::load(cx.lab).is_some();
         paths::remove_file(&cx.lab.proof())?;
-        // A pod's fields cannot be changed: one that is not well is made anew.
+        // A pod's fields and image cannot be changed: one that is not well, or
+        // that a proof has failed on, is made anew.
         for arm in ARMS {
             let pod = cx.cluster()?.pod(NAMESPACE, arm.name).cloned();
-            if pod.is_some_and(|pod| pods::running(&pod).is_none()) {
+            if pod.is_some_and(|pod| !proved_before || pods::running(&pod).is_none()) {
                 task.say(&format!("remove pod {}", arm.name));
                 pods::delete(cx.kubectl, "pod", arm.name)?;
             }
