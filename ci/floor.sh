@@ -98,6 +98,11 @@ node_name=$(source "$files/node.env" && echo "${NODE_NAME:?}")
 # --- The machine.
 ssh-keygen -q -t ed25519 -N '' -C floor -f "$dir/key"
 format=$(qemu-img info --output=json "$disk" | sed -n 's/.*"format": "\(.*\)".*/\1/p' | tail -n 1)
+# QEMU's user may not enter the user's home.
+for file in disk kernel initrd; do
+  cp --reflink=auto "${!file}" "$dir/$file"
+  printf -v $file '%s' "$dir/$file"
+done
 qemu-img create -q -f qcow2 -b "$disk" -F "$format" "$dir/disk.qcow2" 12G
 type=kvm cpu="<cpu mode='host-passthrough'/>" words=
 if [[ $emulated == 1 ]]; then
