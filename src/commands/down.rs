@@ -4,7 +4,9 @@ use anyhow::Result;
 use clap::Args;
 
 use super::Session;
+use crate::host::daemons;
 use crate::paths;
+use crate::profile::Provider;
 
 /// Remove the lab: machines, volumes, network, files. Results stay.
 #[derive(Debug, Args)]
@@ -17,6 +19,10 @@ pub struct Down {
 impl Down {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
+        // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
+        if session.profile().provider == Provider::Libvirt && session.lab.dir().is_dir() {
+            daemons::ensure_libvirt(&session.ui)?;
+        }
         let lock = session.lab.lock()?;
         let removed = session.provider()?.destroy(&session.lab, &session.node_names(), &session.ui)?;
         for what in &removed {
