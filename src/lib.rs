@@ -22,6 +22,7 @@ pub mod paths;
 pub mod pods;
 pub mod process;
 pub mod profile;
+pub mod proof;
 pub mod provider;
 pub mod ssh;
 pub mod steps;

@@ -36,8 +36,8 @@ pub struct CargoBuild {
     script: &'static str,
 }
 
-/// The server under test as `workload` (native, static), `workload.wasm`
-/// (interpreted) and `workload-aot.wasm` (compiled ahead of time).
+/// The server under test as `workload` (native, static), `workload-dynamic`
+/// (native, against glibc), `workload.wasm` (interpreted) and `workload-aot.wasm` (compiled ahead of time).
 #[must_use]
 pub fn workload() -> CargoBuild {
     let manifest = include_bytes!("../../workload/Cargo.toml");

@@ -10,8 +10,8 @@ use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::go::go_arch;
 use crate::artifacts::namespace::Namespace;
 use crate::artifacts::oci::{Content, Image, Layer, write_archive};
-use crate::artifacts::{programs, root};
-use crate::process;
+use crate::artifacts::{debian_base, programs, root};
+use crate::{arms, process};
 
 /// The artifact's name.
 pub const NAME: &str = "images";
@@ -43,11 +43,11 @@ impl Artifact for Images {
 
     fn inputs(&self) -> Inputs {
         // The number stands for this file's own way of laying images out.
-        Inputs::new().with("layout", "1").with("arch", go_arch()).with("names", self.names().join(" "))
+        Inputs::new().with("layout", "2").with("arch", go_arch()).with("names", self.names().join(" "))
     }
 
     fn needs(&self) -> Vec<&str> {
-        vec!["kubernetes", "etcd", "coredns", "pause", "workload", "loadgen", root::NODE]
+        vec!["kubernetes", "etcd", "coredns", "pause", "workload", "loadgen", debian_base::NAME, root::NODE]
     }
 
     fn obstacles(&self) -> Vec<String> {
@@ -66,6 +66,8 @@ impl Artifact for Images {
             cx.say(&format!("layer {name}"));
             layers.insert(name, Layer::write(&paths, cx.work().join(name))?);
         }
+        let base = cx.need(debian_base::NAME)?.join(debian_base::LAYER);
+        layers.insert(debian_base::NAME, Layer::of_archive(base)?);
         let layer = |name: &str| layers.get(name).with_context(|| format!("no layer is named {name}"));
         let mut images = Vec::new();
         for (name, of, entrypoint) in self.images() {
@@ -87,7 +89,7 @@ impl Images {
     fn images(&self) -> Vec<(String, Vec<&'static str>, Vec<&'static str>)> {
         let kube = |name: &str| format!("registry.k8s.io/{name}:v{}", self.kubernetes);
         let own = |name: &str| format!("provision.local/{name}");
-        vec![
+        let mut images = vec![
             (kube("kube-apiserver"), vec!["kubernetes"], vec![]),
             (kube("kube-controller-manager"), vec!["kubernetes"], vec![]),
             (kube("kube-scheduler"), vec!["kubernetes"], vec![]),
@@ -95,11 +97,17 @@ impl Images {
             ("registry.k8s.io/etcd:3.7.0-0".into(), vec!["etcd"], vec![]),
             ("registry.k8s.io/coredns/coredns:v1.14.6".into(), vec!["coredns"], vec!["/coredns"]),
             ("registry.k8s.io/pause:3.10.2".into(), vec!["pause"], vec!["/pause"]),
-            (own("workload:native"), vec!["native"], vec!["/workload"]),
-            (own("workload:wasm-aot"), vec!["wasm-aot"], vec!["/workload.wasm"]),
-            (own("workload:wasm-interpreter"), vec!["wasm-interpreter"], vec!["/workload.wasm"]),
             (own("loadgen:v1"), vec!["loadgen"], vec!["/loadgen"]),
-        ]
+        ];
+        for arm in arms::all() {
+            let content = arm.content();
+            let layers = content.base.into_iter().chain([content.file]).collect();
+            // Arms that differ in what runs them only share an image.
+            if !images.iter().any(|(name, ..)| *name == arm.image()) {
+                images.push((arm.image(), layers, vec![content.path]));
+            }
+        }
+        images
     }
 
     fn names(&self) -> Vec<String> {
@@ -114,17 +122,18 @@ impl Images {
         for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
             kubernetes.insert(format!("usr/local/bin/{name}"), Content::Link("kubernetes".into()));
         }
-        Ok(BTreeMap::from([
+        let mut layers = BTreeMap::from([
             ("kubernetes", kubernetes),
             ("proxy-tools", proxy_tools(&cx.need(root::NODE)?.join(root::TREE))?),
             ("etcd", one("etcd", "etcd", "usr/local/bin/etcd")?),
             ("coredns", one("coredns", "coredns", "coredns")?),
             ("pause", one("pause", "pause", "pause")?),
-            ("native", one("workload", "workload", "workload")?),
-            ("wasm-aot", one("workload", "workload-aot.wasm", "workload.wasm")?),
-            ("wasm-interpreter", one("workload", "workload.wasm", "workload.wasm")?),
             ("loadgen", one("loadgen", "loadgen", "loadgen")?),
-        ]))
+        ]);
+        for content in arms::all().map(|arm| arm.content()) {
+            layers.insert(content.file, one("workload", content.file, content.path.trim_start_matches('/'))?);
+        }
+        Ok(layers)
     }
 }
 
@@ -162,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn wasm_images_run_a_file_that_crun_recognises() {
-        let images = Images { kubernetes: "1.37.2".into() }.images();
-        for (name, _, entrypoint) in images.iter().filter(|(name, ..)| name.contains("wasm")) {
-            assert!(entrypoint[0].ends_with(".wasm"), "{name}");
-        }
-        assert_eq!(images[0].0, "registry.k8s.io/kube-apiserver:v1.37.2");
+    fn images_bear_the_names_that_kubeadm_asks_for_and_each_arm_has_one() {
+        let names = Images { kubernetes: "1.37.2".into() }.names();
+        assert_eq!(names[0], "registry.k8s.io/kube-apiserver:v1.37.2");
+        assert!(arms::all().iter().all(|arm| names.contains(&arm.image())), "{names:?}");
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
     }
 }

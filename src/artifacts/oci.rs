@@ -18,7 +18,7 @@ use oci_spec::image::{
     ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, PlatformBuilder, RootFsBuilder, SCHEMA_VERSION,
 };
 
-use crate::artifacts::digest::{Hashing, of_bytes};
+use crate::artifacts::digest::{Hashing, of_bytes, of_file};
 use crate::interrupt;
 
 /// Where programs are looked for in every image.
@@ -75,6 +75,15 @@ impl Layer {
         }
         let (mut out, sha256, size) = tar.into_inner().context("end an image layer")?.finish();
         out.flush().with_context(|| format!("write {}", file.display()))?;
+        Ok(Self { file, sha256, size })
+    }
+}
+
+impl Layer {
+    /// A layer that is a tar archive already.
+    pub fn of_archive(file: PathBuf) -> Result<Self> {
+        let size = file.metadata().with_context(|| format!("look at {}", file.display()))?.len();
+        let sha256 = of_file(&file)?;
         Ok(Self { file, sha256, size })
     }
 }

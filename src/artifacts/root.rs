@@ -1,7 +1,7 @@
 //! Root trees of Debian 13: one in which programs are compiled, one that
 //! becomes a node's disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -64,8 +64,15 @@ impl Root {
     }
 
     fn options(&self) -> Vec<String> {
-        let mut options: Vec<String> = [
-            "--variant=minbase",
+        options("minbase", &self.packages, self.mirror.as_deref())
+    }
+}
+
+/// What mmdebstrap is told: a tree as a tar archive on standard output.
+pub(super) fn options(variant: &str, packages: &[String], mirror: Option<&str>) -> Vec<String> {
+    let mut options = vec![format!("--variant={variant}")];
+    options.extend(
+        [
             "--format=tar",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -73,14 +80,33 @@ impl Root {
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             "--aptopt=Apt::Install-Recommends \"false\"",
         ]
-        .map(str::to_owned)
-        .into();
-        options.push(format!("--keyring={KEYRING}"));
-        options.push(format!("--include={}", self.packages.join(",")));
-        options.extend([SUITE.to_owned(), "-".to_owned()]);
-        options.extend(self.mirror.clone());
-        options
+        .map(str::to_owned),
+    );
+    options.push(format!("--keyring={KEYRING}"));
+    if !packages.is_empty() {
+        options.push(format!("--include={}", packages.join(",")));
     }
+    options.extend([SUITE.to_owned(), "-".to_owned()]);
+    options.extend(mirror.map(str::to_owned));
+    options
+}
+
+/// What to say where Debian's keys are missing.
+pub(super) fn missing_keyring() -> Option<String> {
+    (!Path::new(KEYRING).exists())
+        .then(|| format!("{KEYRING} is missing: type sudo apt install debian-archive-keyring"))
+}
+
+/// `bash SCRIPT TARGET MODE`, where MODE is mmdebstrap's for this user.
+pub(super) fn in_mode(cx: &Making, script: PathBuf, target: &Path) -> Cmd {
+    let mode = match Namespace::detect() {
+        Namespace::Root => "root",
+        Namespace::User => "unshare",
+    };
+    let make = Cmd::new("bash").arg(script).arg(target).arg(mode);
+    // /tmp may be memory. A user's own folders may be closed to the ids
+    // under which mmdebstrap works for that user, so /tmp it is there.
+    if mode == "root" { make.env("TMPDIR", cx.work()) } else { make }
 }
 
 /// One package a line; what follows a `#` is for people.
@@ -111,9 +137,7 @@ impl Artifact for Root {
     fn obstacles(&self) -> Vec<String> {
         let mut found = Namespace::detect().obstacles();
         found.extend(missing(&["mmdebstrap", "tar"]));
-        if !Path::new(KEYRING).exists() {
-            found.push(format!("{KEYRING} is missing: type sudo apt install debian-archive-keyring"));
-        }
+        found.extend(missing_keyring());
         found
     }
 
@@ -128,15 +152,8 @@ impl Artifact for Root {
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
-        let mode = match Namespace::detect() {
-            Namespace::Root => "root",
-            Namespace::User => "unshare",
-        };
         let script = cx.script("make_root.sh", MAKE)?;
-        let make = Cmd::new("bash").arg(script).arg(into.join(TREE)).arg(mode).args(self.options());
-        // /tmp may be memory. A user's own folders may be closed to the ids
-        // under which mmdebstrap works for that user, so /tmp it is there.
-        cx.run(&if mode == "root" { make.env("TMPDIR", cx.work()) } else { make })
+        cx.run(&in_mode(cx, script, &into.join(TREE)).args(self.options()))
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::cache::{Cache, State};
+use crate::artifacts::debian_base::DebianBase;
 use crate::artifacts::engine::{self, Entry, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::images::Images;
@@ -84,6 +85,7 @@ impl Set {
         let mut all = Build { kubernetes: spec.kubernetes_version.clone() }.artifacts()?;
         all.push(Box::new(Root::builder(spec.debian_mirror.clone())));
         all.push(Box::new(Root::node(spec.debian_mirror.clone())));
+        all.push(Box::new(DebianBase { mirror: spec.debian_mirror.clone() }));
         all.push(Box::new(cargo::workload()));
         all.push(Box::new(cargo::loadgen()));
         all.push(Box::new(cargo::pause()));

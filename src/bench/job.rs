@@ -18,14 +18,14 @@ const EXPECT: &str = "hello from provision";
 const AROUND: Duration = Duration::from_secs(420);
 
 /// Runs the Job, waits for its end and reads what it printed.
-pub fn run(kubectl: &Kubectl, arm: &Arm, settings: &Settings) -> Result<loadgen::Report> {
-    let name = format!("loadgen-{}", arm.name);
+pub fn run(kubectl: &Kubectl, arm: &dyn Arm, settings: &Settings) -> Result<loadgen::Report> {
+    let name = format!("loadgen-{}", arm.name());
     pods::delete(kubectl, "job", &name)?;
-    let service = kubectl.json(&["get", "service", "--namespace", NAMESPACE, arm.name])?;
+    let service = kubectl.json(&["get", "service", "--namespace", NAMESPACE, arm.name()])?;
     // By address: the generator is a static binary, and a name's look-up would
     // be measured with the first request.
     let address =
-        service["spec"]["clusterIP"].as_str().with_context(|| format!("service {} has no address", arm.name))?;
+        service["spec"]["clusterIP"].as_str().with_context(|| format!("service {} has no address", arm.name()))?;
     kubectl.apply(&manifest(&name, address, settings)?)?;
     let limit = AROUND + Duration::from_secs((settings.seconds + settings.warmup_seconds).into());
     let ended = kubectl.wait_for(&format!("job {NAMESPACE}/{name} does not end"), limit, |kubectl| {

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::arms::{ARMS, Arm};
+use crate::arms;
 use crate::kubectl::Kubectl;
 use crate::ui::Task;
 
@@ -20,12 +20,13 @@ pub mod loadgen;
 
 /// Loads each arm in turn and returns what the generator measured.
 pub fn run(kubectl: &Kubectl, settings: &Settings, task: &Task) -> Result<Vec<ArmResult>> {
-    ARMS.iter()
+    let arms = arms::smoke();
+    arms.iter()
         .enumerate()
-        .map(|(index, arm): (usize, &Arm)| {
-            task.say(&format!("{} ({} of {})", arm.title, index + 1, ARMS.len()));
-            let report = job::run(kubectl, arm, settings).with_context(|| format!("measure arm {}", arm.name))?;
-            Ok(ArmResult { arm: arm.name.into(), mode: arm.mode, load: report })
+        .map(|(index, arm)| {
+            task.say(&format!("{} ({} of {})", arm.title(), index + 1, arms.len()));
+            let report = job::run(kubectl, *arm, settings).with_context(|| format!("measure arm {}", arm.name()))?;
+            Ok(ArmResult { arm: arm.name().into(), mode: arm.mode(), load: report })
         })
         .collect()
 }

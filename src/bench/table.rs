@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::BenchResult;
 use super::loadgen::{Phase, Phases};
-use crate::arms::{ARMS, Mode};
+use crate::arms::{self, Mode};
 
 type Row = (&'static str, fn(&Phases) -> &Phase);
 
@@ -26,9 +26,10 @@ const GENERATOR_BUSY: f64 = 0.9;
 pub fn table(result: &BenchResult) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    let titles = result.arms.iter().map(|arm| {
-        ARMS.iter().find(|known| known.name == arm.arm).map_or_else(|| arm.arm.clone(), |known| known.title.to_owned())
-    });
+    let titles = result
+        .arms
+        .iter()
+        .map(|arm| arms::find(&arm.arm).map_or_else(|_| arm.arm.clone(), |known| known.title().to_owned()));
     table.set_header(std::iter::once(String::new()).chain(titles));
     for (name, phase) in ROWS {
         let cells = result.arms.iter().map(|arm| format!("{:.2} ms", phase(&arm.load.phases).p95_ms));

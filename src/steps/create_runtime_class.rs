@@ -1,4 +1,4 @@
-//! The RuntimeClass that sends a pod to crun, and the namespace of the arms.
+//! The RuntimeClasses that send a pod to crun or runc, and the namespace of the arms.
 
 use anyhow::Result;
 
@@ -16,16 +16,16 @@ impl Step for CreateRuntimeClass {
     }
 
     fn title(&self) -> &'static str {
-        "Create RuntimeClass crun"
+        "Create RuntimeClasses crun and runc"
     }
 
     fn check(&self, cx: &Context) -> Result<Check> {
         let cluster = cx.cluster()?;
         let has = |kind: &str, name: &str| {
-            cluster.object(kind, None, name).is_some_and(|item| kind != "RuntimeClass" || item["handler"] == "crun")
+            cluster.object(kind, None, name).is_some_and(|item| kind != "RuntimeClass" || item["handler"] == name)
         };
         let mut missing = Vec::new();
-        for (kind, name) in [("RuntimeClass", "crun"), ("Namespace", "provision")] {
+        for (kind, name) in [("RuntimeClass", "crun"), ("RuntimeClass", "runc"), ("Namespace", "provision")] {
             if !has(kind, name) {
                 missing.push(format!("{kind} {name}: new"));
             }

@@ -11,7 +11,6 @@ use crate::ui::Task;
 
 mod context;
 mod create_runtime_class;
-mod evidence;
 mod fetch_kubeconfig;
 mod install_files;
 mod node_files;

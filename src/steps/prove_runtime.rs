@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, judge, judge_time};
 use super::{Check, Context, Step};
-use crate::arms::{ARMS, Arm, NAMESPACE, PORT};
+use crate::arms::{self, Arm, NAMESPACE, PORT};
 use crate::node::Node;
 use crate::paths;
 use crate::pods::{self, RunningPod};
+use crate::proof::{Evidence, judge, judge_time};
 use crate::ui::Task;
 
 /// See the module.
@@ -81,9 +81,9 @@ impl Step for ProveRuntime {
         if proof.images != arm_images(cx)? {
             return Ok(Check::pending("the proof is of other images"));
         }
-        for arm in ARMS {
-            if cluster.pod(NAMESPACE, arm.name).is_none_or(|pod| pods::running(pod).is_none()) {
-                return Ok(Check::pending(format!("pod {NAMESPACE}/{} does not run", arm.name)));
+        for arm in arms::smoke() {
+            if cluster.pod(NAMESPACE, arm.name()).is_none_or(|pod| pods::running(pod).is_none()) {
+                return Ok(Check::pending(format!("pod {NAMESPACE}/{} does not run", arm.name())));
             }
         }
         Ok(Check::Done)
@@ -94,37 +94,37 @@ impl Step for ProveRuntime {
         paths::remove_file(&cx.lab.proof())?;
         // A pod's fields and image cannot be changed: one that is not well, or
         // that a proof has failed on, is made anew.
-        for arm in ARMS {
-            let pod = cx.cluster()?.pod(NAMESPACE, arm.name).cloned();
+        for arm in arms::smoke() {
+            let pod = cx.cluster()?.pod(NAMESPACE, arm.name()).cloned();
             if pod.is_some_and(|pod| !proved_before || pods::running(&pod).is_none()) {
-                task.say(&format!("remove pod {}", arm.name));
-                pods::delete(cx.kubectl, "pod", arm.name)?;
+                task.say(&format!("remove pod {}", arm.name()));
+                pods::delete(cx.kubectl, "pod", arm.name())?;
             }
         }
         task.say("start the arms");
-        let manifests: Result<Vec<String>> = ARMS.iter().map(Arm::manifest).collect();
+        let manifests: Result<Vec<String>> = arms::smoke().iter().map(|arm| arm.manifest(arm.name())).collect();
         cx.kubectl.apply(&manifests?.join("---\n"))?;
 
         let node = cx.control_plane()?;
         let mut arms = BTreeMap::new();
         let mut native: Option<Canary> = None;
-        for arm in ARMS {
-            task.say(&format!("wait for pod {}", arm.name));
-            let pod = pods::wait_running(cx.kubectl, arm.name, POD_LIMIT)?;
-            task.say(&format!("look at the process of {}", arm.name));
+        for arm in arms::smoke() {
+            task.say(&format!("wait for pod {}", arm.name()));
+            let pod = pods::wait_running(cx.kubectl, arm.name(), POD_LIMIT)?;
+            task.say(&format!("look at the process of {}", arm.name()));
             let evidence = evidence_of(node, &pod)?;
-            judge(&arm, &evidence).with_context(|| format!("arm {} is not what it claims", arm.name))?;
-            let canary = canary_of(cx, node, &arm, &pod)?;
+            judge(arm, &evidence).with_context(|| format!("arm {} is not what it claims", arm.name()))?;
+            let canary = canary_of(cx, node, arm, &pod)?;
             let native = native.get_or_insert_with(|| canary.clone());
             if canary.answer != native.answer {
-                bail!("arm {}: computes `{}` where native computes `{}`", arm.name, canary.answer, native.answer);
+                bail!("arm {}: computes `{}` where native computes `{}`", arm.name(), canary.answer, native.answer);
             }
-            let ratio = judge_time(&arm, canary.best_us, native.best_us)
+            let ratio = judge_time(arm, canary.best_us, native.best_us)
                 .map_err(anyhow::Error::msg)
-                .with_context(|| format!("arm {} is not what it claims", arm.name))?;
+                .with_context(|| format!("arm {} is not what it claims", arm.name()))?;
             arms.insert(
-                arm.name.to_owned(),
-                ArmProof { mode: arm.mode, evidence, compute_us: canary.best_us, compute_ratio: ratio },
+                arm.name().to_owned(),
+                ArmProof { mode: arm.mode(), evidence, compute_us: canary.best_us, compute_ratio: ratio },
             );
         }
         let cluster = cx.cluster()?.uid.clone();
@@ -135,10 +135,12 @@ impl Step for ProveRuntime {
 }
 
 fn arm_images(cx: &Context) -> Result<BTreeMap<String, String>> {
-    ARMS.iter()
+    arms::smoke()
+        .iter()
         .map(|arm| {
-            let digest = cx.images.get(arm.image).with_context(|| format!("image {} was not made", arm.image))?;
-            Ok((arm.image.to_owned(), digest.clone()))
+            let image = arm.image();
+            let digest = cx.images.get(&image).with_context(|| format!("image {image} was not made"))?;
+            Ok((image, digest.clone()))
         })
         .collect()
 }
@@ -158,7 +160,7 @@ struct Canary {
     answer: String,
 }
 
-fn canary_of(cx: &Context, node: &dyn Node, arm: &Arm, pod: &RunningPod) -> Result<Canary> {
+fn canary_of(cx: &Context, node: &dyn Node, arm: &dyn Arm, pod: &RunningPod) -> Result<Canary> {
     // Sized so that native takes some milliseconds: enough to stand out from a
     // connection's cost, little enough for the interpreter.
     let rounds = if cx.emulated { 2_000 } else { 20_000 };
@@ -172,7 +174,7 @@ fn canary_of(cx: &Context, node: &dyn Node, arm: &Arm, pod: &RunningPod) -> Resu
         tries += 1;
         match node.read(&command, b"") {
             Ok(text) => break text,
-            Err(error) if tries == 20 => return Err(error.context(format!("arm {} does not answer", arm.name))),
+            Err(error) if tries == 20 => return Err(error.context(format!("arm {} does not answer", arm.name()))),
             Err(_) => std::thread::sleep(Duration::from_secs(1)),
         }
         crate::interrupt::check()?;
@@ -181,15 +183,15 @@ fn canary_of(cx: &Context, node: &dyn Node, arm: &Arm, pod: &RunningPod) -> Resu
     for line in text.lines() {
         let mut words = line.splitn(3, ' ');
         let (Some(us), Some(status)) = (words.next().and_then(|us| us.parse::<u64>().ok()), words.next()) else {
-            bail!("arm {}: request.sh printed `{line}`", arm.name);
+            bail!("arm {}: request.sh printed `{line}`", arm.name());
         };
         if status != "200" {
-            bail!("arm {}: the compute route answered with status {status}", arm.name);
+            bail!("arm {}: the compute route answered with status {status}", arm.name());
         }
         let answer = words.next().unwrap_or_default().to_owned();
         if best.as_ref().is_none_or(|best| us < best.best_us) {
             best = Some(Canary { best_us: us, answer });
         }
     }
-    best.with_context(|| format!("arm {} gave no answer", arm.name))
+    best.with_context(|| format!("arm {} gave no answer", arm.name()))
 }

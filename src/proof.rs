@@ -89,9 +89,9 @@ pub enum MissingLink {
 }
 
 /// Holds an arm's claim against what was seen.
-pub fn judge(arm: &Arm, seen: &Evidence) -> Result<(), MissingLink> {
+pub fn judge(arm: &dyn Arm, seen: &Evidence) -> Result<(), MissingLink> {
     let wasmedge = seen.comm == "wasmedge" || seen.cmdline.starts_with("[libcrun:wasmedge]");
-    match arm.mode {
+    match arm.mode() {
         Mode::Native if wasmedge || seen.libwasmedge => Err(MissingLink::NotNative),
         Mode::Native => Ok(()),
         _ if seen.variant.is_empty() => Err(MissingLink::Annotation),
@@ -105,18 +105,18 @@ pub fn judge(arm: &Arm, seen: &Evidence) -> Result<(), MissingLink> {
 
 /// The canary: time confirms the mode. Both times are of the same work, the
 /// best of several.
-pub fn judge_time(arm: &Arm, microseconds: u64, native_microseconds: u64) -> Result<f64, String> {
+pub fn judge_time(arm: &dyn Arm, microseconds: u64, native_microseconds: u64) -> Result<f64, String> {
     let ratio = microseconds as f64 / native_microseconds.max(1) as f64;
-    match arm.mode {
+    match arm.mode() {
         Mode::Aot if ratio > AOT_AT_MOST => Err(format!(
             "canary: {} claims compiled code and takes {ratio:.1} x native's time to compute (at most {AOT_AT_MOST} x \
              was expected); it looks interpreted, or the machine was busy: provision up --step prove_runtime",
-            arm.name
+            arm.name()
         )),
         Mode::Interpreter if ratio < INTERPRETER_AT_LEAST => Err(format!(
             "canary: {} claims to be interpreted and takes only {ratio:.1} x native's time to compute (at least \
              {INTERPRETER_AT_LEAST} x was expected); it looks compiled",
-            arm.name
+            arm.name()
         )),
         _ => Ok(ratio),
     }
@@ -125,7 +125,11 @@ pub fn judge_time(arm: &Arm, microseconds: u64, native_microseconds: u64) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arms::ARMS;
+    use crate::arms::find;
+
+    fn arms() -> [&'static dyn Arm; 3] {
+        ["native", "wasm-aot", "wasm-interpreter"].map(|name| find(name).unwrap())
+    }
 
     fn seen(lines: &str) -> Evidence {
         Evidence::parse(lines)
@@ -137,29 +141,29 @@ mod tests {
 
     #[test]
     fn each_missing_link_is_named() {
-        let [native, aot, interpreter] = ARMS;
-        assert_eq!(judge(&aot, &seen(AOT)), Ok(()));
+        let [native, aot, interpreter] = arms();
+        assert_eq!(judge(aot, &seen(AOT)), Ok(()));
         let without = |from: &str, to: &str| seen(&AOT.replace(from, to));
-        assert_eq!(judge(&aot, &without("variant=compat-smart", "variant=")), Err(MissingLink::Annotation));
+        assert_eq!(judge(aot, &without("variant=compat-smart", "variant=")), Err(MissingLink::Annotation));
         assert_eq!(
-            judge(&aot, &without("comm=wasmedge\ncmdline=[libcrun:wasmedge] ", "comm=w\ncmdline=")),
+            judge(aot, &without("comm=wasmedge\ncmdline=[libcrun:wasmedge] ", "comm=w\ncmdline=")),
             Err(MissingLink::Handler)
         );
-        assert_eq!(judge(&aot, &without("libwasmedge=1", "libwasmedge=0")), Err(MissingLink::Library));
+        assert_eq!(judge(aot, &without("libwasmedge=1", "libwasmedge=0")), Err(MissingLink::Library));
         let interpreted = without("executable=1", "executable=0");
-        assert_eq!(judge(&aot, &interpreted), Err(MissingLink::AotIgnored));
-        assert_eq!(judge(&interpreter, &interpreted), Ok(()));
-        assert_eq!(judge(&interpreter, &seen(AOT)), Err(MissingLink::NotInterpreted));
-        assert_eq!(judge(&native, &seen(AOT)), Err(MissingLink::NotNative));
-        assert_eq!(judge(&native, &seen("running=1\ncomm=workload\ncmdline=/workload\n")), Ok(()));
+        assert_eq!(judge(aot, &interpreted), Err(MissingLink::AotIgnored));
+        assert_eq!(judge(interpreter, &interpreted), Ok(()));
+        assert_eq!(judge(interpreter, &seen(AOT)), Err(MissingLink::NotInterpreted));
+        assert_eq!(judge(native, &seen(AOT)), Err(MissingLink::NotNative));
+        assert_eq!(judge(native, &seen("running=1\ncomm=workload\ncmdline=/workload\n")), Ok(()));
     }
 
     #[test]
     fn time_unmasks_a_wrong_mode() {
-        let [_, aot, interpreter] = ARMS;
-        assert!(judge_time(&aot, 580, 520).is_ok());
-        assert!(judge_time(&aot, 14_000, 520).unwrap_err().contains("looks interpreted"));
-        assert!(judge_time(&interpreter, 14_000, 520).is_ok());
-        assert!(judge_time(&interpreter, 600, 520).unwrap_err().contains("looks compiled"));
+        let [_, aot, interpreter] = arms();
+        assert!(judge_time(aot, 580, 520).is_ok());
+        assert!(judge_time(aot, 14_000, 520).unwrap_err().contains("looks interpreted"));
+        assert!(judge_time(interpreter, 14_000, 520).is_ok());
+        assert!(judge_time(interpreter, 600, 520).unwrap_err().contains("looks compiled"));
     }
 }
