@@ -26,3 +26,14 @@ die() {
 as_root() {
   if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }
+
+# alone SECONDS LOCK ARGUMENTS...: goes on as the only script that holds LOCK,
+# called with ARGUMENTS again. No child holds it: a daemon that one of them
+# starts would for ever.
+alone() {
+  local seconds=$1 lock=$2
+  shift 2
+  [[ ${PROVISION_CI_HOLDS-} == "$lock" ]] && return
+  export PROVISION_CI_HOLDS=$lock
+  exec flock --close --conflict-exit-code 75 --wait "$seconds" "$lock" bash "$0" "$@"
+}

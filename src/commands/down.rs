@@ -7,6 +7,7 @@ use super::Session;
 use crate::host::daemons;
 use crate::paths;
 use crate::profile::Provider;
+use crate::provider::libvirt;
 
 /// Remove the lab: machines, volumes, network, files. Results stay.
 #[derive(Debug, Args)]
@@ -20,7 +21,7 @@ impl Down {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
-        if session.profile().provider == Provider::Libvirt && session.lab.dir().is_dir() {
+        if session.profile().provider == Provider::Libvirt && libvirt::must_answer().is_err() {
             daemons::ensure_libvirt(&session.ui)?;
         }
         let lock = session.lab.lock()?;
