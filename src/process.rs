@@ -17,7 +17,10 @@ use watch::Watch;
 
 use crate::interrupt;
 
+mod running;
 mod watch;
+
+pub use running::Running;
 
 /// How many last lines of output an error carries.
 const TAIL_LINES: usize = 15;

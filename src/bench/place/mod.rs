@@ -1,0 +1,101 @@
+//! Where servers run: the engine sees this trait, not containers, pods or SSH.
+
+use anyhow::Result;
+
+use super::loadgen;
+use super::run::{Cost, Environment, Lane, PlaceKind, Start};
+use crate::arms::Arm;
+use crate::proof::Evidence;
+
+pub mod local;
+
+/// A place that can run every arm.
+pub trait Place {
+    /// What it is, as results say it.
+    fn kind(&self) -> PlaceKind;
+
+    /// What it runs on.
+    fn environment(&self) -> Result<Environment>;
+
+    /// What an arm is made of: digest, and bytes of all its layers.
+    fn image(&self, arm: &dyn Arm) -> Result<(String, u64)>;
+
+    /// Brings up a fresh server and waits for its first answer.
+    fn start(&self, lane: &Lane, arm: &dyn Arm) -> Result<Box<dyn Server + '_>>;
+
+    /// Brings up the generator's null server: it answers and does nothing else.
+    fn start_null(&self) -> Result<Box<dyn Server + '_>>;
+
+    /// Runs `count` servers of an arm side by side: what one more costs.
+    fn replicas(&self, arm: &dyn Arm, count: u32) -> Result<Cost>;
+}
+
+/// A server that answers; dropping it ends it.
+pub trait Server {
+    /// How it came up.
+    fn start(&self) -> Start;
+
+    /// What the kernel and the runtime say of its process.
+    fn evidence(&self) -> Result<Evidence>;
+
+    /// Memory that it holds now and the most it ever held, KiB.
+    fn memory(&self) -> Result<(u64, u64)>;
+
+    /// Loads it, one ask after the other.
+    fn measure(&mut self, asks: &[Ask]) -> Result<Vec<Taken>>;
+}
+
+/// One load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The path with its query.
+    pub path: String,
+    /// What the body must contain.
+    pub expect: String,
+    /// Whether connections are used again.
+    pub keep_alive: bool,
+    /// How requests come.
+    pub shape: Shape,
+    /// Seconds before that do not count.
+    pub warmup_seconds: f64,
+}
+
+/// How requests come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Shape {
+    /// So many requests, one after the other.
+    Count(u32),
+    /// Users that each wait for their answer, for so many seconds.
+    Closed {
+        /// Users.
+        users: u32,
+        /// Seconds.
+        seconds: f64,
+    },
+    /// A Poisson schedule.
+    Open {
+        /// Requests per second.
+        rate: f64,
+        /// Most requests under way at once.
+        connections: u32,
+        /// Seconds.
+        seconds: f64,
+        /// Decides the schedule.
+        seed: u64,
+    },
+}
+
+/// What came of an [`Ask`].
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// What the generator measured.
+    pub report: loadgen::Report,
+    /// CPU time that the server used meanwhile, microseconds.
+    pub cpu_us: f64,
+    /// How long that was, seconds.
+    pub seconds: f64,
+    /// Share of CPU time that the hypervisor gave to others, 0 to 1.
+    pub steal: f64,
+    /// How often the server was throttled.
+    pub throttled: u64,
+}
