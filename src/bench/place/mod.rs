@@ -43,6 +43,11 @@ pub trait Server {
     /// Memory that it holds now and the most it ever held, KiB.
     fn memory(&self) -> Result<(u64, u64)>;
 
+    /// Its process on this host, where it has one here.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
     /// Loads it, one ask after the other.
     fn measure(&mut self, asks: &[Ask]) -> Result<Vec<Taken>>;
 }
