@@ -5,6 +5,16 @@ use crate::arms::Mode;
 use crate::stats;
 use crate::stats::Interval;
 
+/// A run was made and kept, and its figures may not be believed.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}\n  the run is kept: {}", .kept.display())]
+pub struct Invalid {
+    /// "invalid, because …".
+    pub sentence: String,
+    /// The run's document.
+    pub kept: std::path::PathBuf,
+}
+
 /// The verdict of a run whose gates are known.
 #[must_use]
 pub fn of(run: &Run) -> Verdict {

@@ -10,6 +10,7 @@ use crate::artifacts::set::Set;
 use crate::bench::design::{Choice, Design};
 use crate::bench::place::local::Local;
 use crate::bench::run::Run;
+use crate::bench::verdict::Invalid;
 use crate::bench::{engine, store::Store};
 use crate::host::packages::{self, Consent, Job};
 use crate::profile::Size;
@@ -121,7 +122,7 @@ fn tell(session: &Session, store: &Store, run: &Run) -> Result<()> {
     };
     std::io::stdout().write_all(text.as_bytes()).context("print the table")?;
     if !run.verdict.valid {
-        bail!("{}\n  the run is kept: {}", run.verdict.sentence, path.display());
+        return Err(Invalid { sentence: run.verdict.sentence.clone(), kept: path }.into());
     }
     Ok(())
 }
