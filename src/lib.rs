@@ -24,6 +24,7 @@ pub mod process;
 pub mod profile;
 pub mod provider;
 pub mod ssh;
+pub mod stats;
 pub mod steps;
 pub mod templates;
 pub mod ui;
