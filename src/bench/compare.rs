@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::run::{PlaceKind, Run};
-use super::summary::{COMPARED, paired};
+use super::summary::{COMPARED, LEVEL, paired};
 use crate::stats::{self, Interval};
 
 /// One figure of one arm in both runs.
@@ -76,7 +76,7 @@ pub fn compare(older: &Run, newer: &Run) -> Result<Vec<Line>> {
                 };
                 let (Some(old), Some(new)) = (logs(older), logs(newer)) else { continue };
                 // Too few rounds for an interval: left out rather than guessed.
-                if let Ok(change) = stats::compare(&old, &new) {
+                if let Ok(change) = stats::compare(&old, &new, LEVEL) {
                     lines.push(Line { measure: measure.name.clone(), lane: lane.name.clone(), figure, change });
                 }
             }

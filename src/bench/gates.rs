@@ -2,7 +2,7 @@
 //! decisive one does not hold the verdict is "invalid, because …", never a number.
 
 use super::design::Size;
-use super::run::{Block, Figures, Gate, Lane, Run};
+use super::run::{Block, Figures, Gate, Lane, Run, Summary};
 use super::summary::of_lane;
 use crate::{arms, proof, stats};
 
@@ -173,14 +173,10 @@ fn throttling(run: &Run) -> Gate {
 
 /// Medians must have enough requests behind them.
 fn samples(run: &Run) -> Gate {
-    let wanted = stats::needed(50.0);
-    let faults: Vec<String> = run
-        .summary
-        .iter()
-        .filter(|summary| summary.succeeded < wanted)
-        .map(|summary| {
-            format!("{}, {}: {} requests are too few for a median ({wanted})", summary.lane, summary.measure, summary.succeeded)
-        })
-        .collect();
+    let fault = |summary: &Summary| {
+        let few = stats::enough_samples(50.0, summary.succeeded).err()?;
+        Some(format!("{}, {}: {} requests are too few for a median ({few})", summary.lane, summary.measure, summary.succeeded))
+    };
+    let faults: Vec<String> = run.summary.iter().filter_map(fault).collect();
     gate("samples", true, &faults, "enough requests for every percentile that is shown".into())
 }

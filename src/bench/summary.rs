@@ -9,6 +9,9 @@ use super::figures::{Pool, encode};
 use super::run::{Block, Figures, Lane, PhaseTimes, Ratios, Summary};
 use crate::stats;
 
+/// How often an interval is to hold the truth.
+pub const LEVEL: f64 = 0.95;
+
 /// A figure of a block.
 pub type Pick = fn(&Figures) -> f64;
 
@@ -79,8 +82,7 @@ fn median_of(figures: &[&Figures], pick: impl Fn(&Figures) -> f64) -> f64 {
 
 /// Milliseconds, where there are enough requests for that percentile.
 fn percentile(times: &Histogram<u64>, p: f64) -> Option<f64> {
-    let enough = times.len() >= stats::needed(p);
-    enough.then(|| times.value_at_percentile(p).min(times.max()) as f64 / 1000.0)
+    stats::enough_samples(p, times.len()).is_ok().then(|| times.value_at_percentile(p).min(times.max()) as f64 / 1000.0)
 }
 
 fn ratios(measure: &str, lane: &str, control: &str, blocks: &[Block]) -> Ratios {
@@ -89,13 +91,13 @@ fn ratios(measure: &str, lane: &str, control: &str, blocks: &[Block]) -> Ratios 
     }
     let of = |pick: Pick| {
         let (control, lane) = paired(measure, control, lane, blocks, pick);
-        stats::ratio(&control, &lane).ok()
+        stats::ratio_interval(&control, &lane, LEVEL).ok()
     };
     let [rate, p50, p99, cpu] = COMPARED.map(|(_, pick)| of(pick));
     // A block's own 99th percentile takes a thousand requests.
     let enough = [lane, control]
         .iter()
-        .all(|name| of_lane(blocks, measure, name).all(|(_, figures)| figures.succeeded >= stats::needed(99.0)));
+        .all(|name| of_lane(blocks, measure, name).all(|(_, figures)| stats::enough_samples(99.0, figures.succeeded).is_ok()));
     Ratios { rate, p50, p99: p99.filter(|_| enough), cpu }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const MIN_ROUNDS: usize = 3;
 
 /// A ratio and its confidence interval. No unit: 1 is "the same", 0.5 half.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// The ratio.
     pub estimate: f64,

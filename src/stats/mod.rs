@@ -59,6 +59,7 @@
 //!
 //! An interval takes 2 µs, a comparison of two runs 30 µs.
 
+mod centre;
 pub mod coverage;
 #[cfg(test)]
 mod coverage_tests;
@@ -69,6 +70,7 @@ mod schedule;
 mod student;
 mod unpaired;
 
+pub use centre::{mean, median};
 pub use interval::{Interval, MIN_ROUNDS, Method, Refusal};
 pub use paired::{log_ratios, ratio_interval};
 pub use samples::{TooFew, enough_samples};
