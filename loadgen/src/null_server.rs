@@ -165,7 +165,7 @@ impl Answerer {
     fn take(&mut self, head: &mut Vec<u8>, length: usize) -> bool {
         self.out.clear();
         let earlier = std::mem::take(head);
-        let joined = if earlier.is_empty() { None } else { Some([&earlier, &self.chunk[..length]].concat()) };
+        let joined = if earlier.is_empty() { None } else { Some([earlier.as_slice(), &self.chunk[..length]].concat()) };
         let mut rest = joined.as_deref().unwrap_or(&self.chunk[..length]);
         while !rest.is_empty() {
             let mut headers = [MaybeUninit::uninit(); MAX_HEADERS];
