@@ -14,7 +14,7 @@ use crate::net;
 pub const HELLO: &str = "hello from provision\n";
 /// Rounds of `/compute` where none are given.
 const DEFAULT_ROUNDS: u32 = 1_000;
-/// Most rounds of one request; as many take the interpreter a minute or so.
+/// Most rounds of one request; as many take the interpreter half a minute or so.
 const MAX_ROUNDS: u32 = 1_000_000;
 
 /// The length of `/body`.
