@@ -35,20 +35,19 @@ struct Server<'a> {
 
 /// Serves for ever; returns only if waiting itself fails.
 pub fn run(listener: &Listener) -> io::Result<()> {
-    let mut server = Server {
-        listener,
-        slots: Vec::new(),
-        free: (0..MAX_CONNECTIONS).collect(),
-        again: Vec::new(),
-        paused_until: None,
-    };
+    let mut server = Server::new(listener);
     let mut ready = Vec::new();
     loop {
         server.round(&mut ready)?;
     }
 }
 
-impl Server<'_> {
+impl<'a> Server<'a> {
+    fn new(listener: &'a Listener) -> Self {
+        let free = (0..MAX_CONNECTIONS).collect();
+        Self { listener, slots: Vec::new(), free, again: Vec::new(), paused_until: None }
+    }
+
     fn round(&mut self, ready: &mut Vec<usize>) -> io::Result<()> {
         ready.clear();
         let earliest = self.wait(ready)?;
@@ -144,5 +143,38 @@ impl Server<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn slots_are_as_many_as_connections_after_a_crowd_has_left() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let connect = || TcpStream::connect(listener.local_address().unwrap()).unwrap();
+        let mut server = Server::new(&listener);
+        let mut ready = Vec::new();
+        let mut rounds_until = |slots: usize, free: usize| {
+            for _ in 0..100 {
+                server.round(&mut ready).unwrap();
+                if server.slots.len() == slots && server.free.len() == free {
+                    return;
+                }
+            }
+            panic!("{} slots, {} free", server.slots.len(), server.free.len());
+        };
+        let mut crowd: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
+        rounds_until(100, MAX_CONNECTIONS - 100);
+        // The last to come stays, and with it the slots below.
+        crowd.drain(..99);
+        rounds_until(100, MAX_CONNECTIONS - 1);
+        crowd.push(connect());
+        rounds_until(100, MAX_CONNECTIONS - 2);
+        crowd.remove(0);
+        rounds_until(1, MAX_CONNECTIONS - 1);
     }
 }
