@@ -33,6 +33,7 @@ type Capacities = BTreeMap<(String, &'static str), f64>;
 pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result<Run> {
     let (began, started) = (Instant::now(), jiff::Timestamp::now());
     let entries = lanes(design, place)?;
+    let mut environment = place.environment()?;
     task.say("measure the generator against a server that does nothing");
     let calibration = if design.twin { Some(calibrate(place, design)?) } else { None };
     let capacities = pilot(design, place, task)?;
@@ -60,7 +61,6 @@ pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result
     }
 
     let lanes: Vec<Lane> = entries.into_iter().map(|entry| entry.lane).collect();
-    let mut environment = place.environment()?;
     environment.digests.extend(lanes.iter().map(|lane| (lane.image.clone(), lane.digest.clone())));
     let summary = summary::of(&design.measures, &lanes, &blocks, &pool)?;
     let mut run = Run {

@@ -1,5 +1,7 @@
 //! The first figures: Rust against Wasm under load, on the proved lab.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Proof, Step};
@@ -86,11 +88,20 @@ fn environment(cx: &Context) -> Result<Environment> {
         &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
     let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
-    let printed = node.read("crun --version; runc --version; dpkg-query --show libwasmedge0", b"")?;
-    let version = |name: &str| {
-        let line = printed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-        line.trim_start_matches(name).trim_start_matches(" version").trim().to_owned()
-    };
+    let query = r"dpkg-query --show --showformat='${Package} ${Version}\n' crun runc libwasmedge0";
+    let packages = node.read(query, b"")?;
+    let mut versions: BTreeMap<String, String> = packages
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect();
+    for (name, version) in [
+        ("provision", env!("CARGO_PKG_VERSION").to_owned()),
+        ("kubernetes", text("kubeletVersion")),
+        ("containerd", text("containerRuntimeVersion")),
+    ] {
+        versions.insert(name.into(), version);
+    }
     Ok(Environment {
         emulated: cx.emulated,
         virtualised: true,
@@ -100,16 +111,7 @@ fn environment(cx: &Context) -> Result<Environment> {
         kernel: text("kernelVersion"),
         accounting: "cgroup v2".into(),
         pinning: String::new(),
-        versions: [
-            ("provision", env!("CARGO_PKG_VERSION").to_owned()),
-            ("kubernetes", text("kubeletVersion")),
-            ("containerd", text("containerRuntimeVersion")),
-            ("crun", version("crun")),
-            ("runc", version("runc")),
-            ("libwasmedge", version("libwasmedge0")),
-        ]
-        .map(|(name, version)| (name.to_owned(), version))
-        .into(),
+        versions,
         digests: cx.images.clone(),
     })
 }

@@ -14,7 +14,6 @@ set -euo pipefail
 export LC_ALL=C
 
 name=${1:?} port=${2:?} seconds=${3:?}
-pki=/etc/kubernetes/pki
 namespace=provision
 deadline=$((SECONDS + seconds))
 
@@ -25,18 +24,38 @@ late() {
 }
 
 # The API is asked by curl: kubectl alone takes a second to start on an emulated machine.
+# shellcheck source=/dev/null
 source /opt/provision/node.env
+umask 077
+keys=/run/provision-admin
+if [[ ! -s $keys.key || /etc/kubernetes/admin.conf -nt $keys.key ]]; then
+  while read -r field value; do
+    case $field in
+    client-certificate-data:) base64 --decode <<<"$value" >"$keys.crt" ;;
+    client-key-data:) base64 --decode <<<"$value" >"$keys.key" ;;
+    esac
+  done </etc/kubernetes/admin.conf
+fi
 asked=${EPOCHREALTIME/./}
-answer=$(curl --silent --show-error --fail-with-body --max-time 60 --cacert "$pki/ca.crt" \
-  --cert "$pki/apiserver-kubelet-client.crt" --key "$pki/apiserver-kubelet-client.key" \
+answer=$(curl --silent --show-error --fail-with-body --max-time 60 --cacert /etc/kubernetes/pki/ca.crt --cert "$keys.crt" --key "$keys.key" \
   --header 'Content-Type: application/yaml' --data-binary @- \
-  "https://${NODE_IP:?}:6443/api/v1/namespaces/$namespace/pods")
+  "https://${NODE_IP:?}:6443/api/v1/namespaces/$namespace/pods") || {
+  echo "the API refuses pod $namespace/$name: $answer" >&2
+  exit 1
+}
 [[ $answer =~ \"uid\":\ *\"([0-9a-f-]+)\" ]]
 uid=${BASH_REMATCH[1]}
 
 # What CNI remembers of a pod names its address before the API does.
-ip=
+groups=(/sys/fs/cgroup/kubepods.slice/kubepods-{besteffort,burstable}.slice/kubepods-{besteffort,burstable}-pod"${uid//-/_}".slice
+  /sys/fs/cgroup/kubepods.slice/kubepods-pod"${uid//-/_}".slice)
+ip='' scheduled='' cgroup=''
 until [[ $ip ]]; do
+  if [[ ! $scheduled ]]; then
+    for folder in "${groups[@]}"; do
+      if [[ -d $folder ]]; then scheduled=${EPOCHREALTIME/./} cgroup=$folder; fi
+    done
+  fi
   for result in /var/lib/cni/results/*; do
     [[ -r $result ]] || continue
     text=$(<"$result")
@@ -57,11 +76,6 @@ done
 
 # The rest is read afterwards: files remember when they came.
 born() { stat --format=%.6Y "$1" | tr -d .; }
-group=(/sys/fs/cgroup/kubepods.slice/*pod"${uid//-/_}".slice /sys/fs/cgroup/kubepods.slice/*/*pod"${uid//-/_}".slice)
-scheduled=
-for folder in "${group[@]}"; do
-  [[ -d $folder ]] && scheduled=$(stat --format=%.6W "$folder" | tr -d .) && cgroup=$folder
-done
 container=
 for scope in "${cgroup:?the pod has no cgroup}"/cri-containerd-*.scope; do
   id=${scope##*cri-containerd-}

@@ -90,10 +90,13 @@ impl Local {
             .with_context(|| format!("start arm {}", arm.name()))
     }
 
-    fn version(&self, program: &[&str]) -> Result<String> {
+    /// The packages in the node's root tree, by name.
+    fn versions(&self) -> Result<Vec<(String, String)>> {
         let chroot = crate::process::find("chroot").context("find chroot")?;
-        let text = Cmd::new(chroot).arg(&self.parts.tree).args(program).read()?;
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        let query = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\n", "crun", "runc", "libwasmedge0"];
+        let text = Cmd::new(chroot).arg(&self.parts.tree).args(query).read()?;
+        let words = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(words.map(|(name, version)| (name.to_owned(), version.to_owned())).collect())
     }
 }
 
@@ -106,11 +109,8 @@ impl Place for Local {
         let mut found = super::machine()?;
         found.accounting = "/proc (schedstat)".into();
         found.pinning = self.pinning.to_string();
-        let mut version = |name: &str, text: String| found.versions.insert(name.into(), text);
-        version("provision", env!("CARGO_PKG_VERSION").into());
-        version("crun", self.version(&["/usr/bin/crun", "--version"])?);
-        version("runc", self.version(&["/usr/sbin/runc", "--version"])?);
-        version("libwasmedge", self.version(&["dpkg-query", "--show", "--showformat=${Version}", "libwasmedge0"])?);
+        found.versions.insert("provision".into(), env!("CARGO_PKG_VERSION").into());
+        found.versions.extend(self.versions()?);
         Ok(found)
     }
 
