@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_plan_is_checked_whole_before_anything_runs() {
-        let good = r#"{"url": "http://127.0.0.1/", "rate": 5, "arrivals": "constant", "keep_alive": true, "name": "a"}"#;
+        let good =
+            r#"{"url": "http://127.0.0.1/", "rate": 5, "arrivals": "constant", "keep_alive": true, "name": "a"}"#;
         let Ok(Asked::Load(plan)) = ask(&["--gap", "0.5", "--plan", &format!("[{good}, {good}]")]) else { panic!() };
         assert_eq!((plan.runs.len(), plan.gap, plan.start_at), (2, Duration::from_millis(500), None));
         let run = &plan.runs[1];

@@ -131,7 +131,7 @@ impl Answerer {
                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n{BODY}"
             )
         };
-        let (chunk, out) = (vec![0; MAX_HEAD].into(), Vec::with_capacity(1024));
+        let (chunk, out) = (vec![0_u8; MAX_HEAD].into_boxed_slice(), Vec::with_capacity(1024));
         Self { chunk, out, keep: answer("keep-alive"), close: answer("close") }
     }
 

@@ -143,7 +143,8 @@ mod tests {
         let mut recorder = Recorder::new(false).unwrap();
         for ms in 1..=100 {
             let waiting = Duration::from_millis(ms);
-            recorder.record(&Sample { waiting, sending: Duration::from_micros(400), ..Sample::default() }, Duration::ZERO);
+            recorder
+                .record(&Sample { waiting, sending: Duration::from_micros(400), ..Sample::default() }, Duration::ZERO);
         }
         let phases = recorder.report().unwrap();
         let close = |got: f64, wanted: f64| assert!((got / wanted - 1.0).abs() < 0.002, "{got} for {wanted}");

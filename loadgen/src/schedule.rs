@@ -48,8 +48,7 @@ pub struct Schedule {
 impl Schedule {
     /// `rate` requests per second until `end`, and no more than `most`.
     pub fn new(arrivals: Arrivals, rate: f64, seed: u64, end: Duration, most: u64) -> Self {
-        let mut schedule =
-            Self { arrivals, gap: 1e9 / rate, at: 0.0, drawn: 0, random: seed, end, most, next: None };
+        let mut schedule = Self { arrivals, gap: 1e9 / rate, at: 0.0, drawn: 0, random: seed, end, most, next: None };
         schedule.next = schedule.draw();
         schedule
     }

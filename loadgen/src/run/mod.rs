@@ -20,7 +20,7 @@ use crate::tally::{Tally, Times};
 
 mod users;
 
-/// Most connections kept so at once.
+/// Most answered connections that wait for the server to close them.
 const MAX_LINGERING: usize = 512;
 /// How long after the end of an open loop an answer may still come.
 const AFTER_END: Duration = Duration::from_secs(2);
@@ -75,6 +75,7 @@ pub fn run(config: &Config, address: SocketAddr, start_at: Option<SystemTime>) -
         Length::Time(time) => (u64::MAX, time),
         Length::Requests(requests) => (requests, Duration::from_secs_f64(MAX_SECONDS)),
     };
+    let timed = matches!(config.length, Length::Time(_));
     process::raise_open_files(u64::from(config.users) + MAX_LINGERING as u64 + 32);
     let queue = |fault: io::Error| format!("make an event queue: {fault}");
     let poll = Poll::new().map_err(queue)?;
@@ -104,11 +105,11 @@ pub fn run(config: &Config, address: SocketAddr, start_at: Option<SystemTime>) -
         config,
         address,
         request: config.target.request(config.keep_alive),
-        chunk: vec![0; CHUNK].into(),
+        chunk: vec![0_u8; CHUNK].into_boxed_slice(),
         clock,
         poll,
         users,
-        give_up_at: open.as_ref().filter(|_| left == u64::MAX).map(|_| times.stop_at + AFTER_END),
+        give_up_at: (open.is_some() && timed).then(|| times.stop_at + AFTER_END),
         open,
         timers: BinaryHeap::new(),
         lingering: VecDeque::new(),
@@ -170,9 +171,12 @@ impl Run<'_> {
 
     fn is_over(&self, now: Instant) -> bool {
         let Some(open) = &self.open else { return self.busy == 0 };
-        let timed = self.give_up_at.is_some();
-        let done = self.busy == 0 && open.is_exhausted() && (!timed || now >= self.times.stop_at);
-        done || self.give_up_at.is_some_and(|at| now >= at)
+        let done = self.busy == 0 && open.is_exhausted();
+        match self.give_up_at {
+            // The asked time is measured to its end, even where nothing more is due.
+            Some(at) => (done && now >= self.times.stop_at) || now >= at,
+            None => done,
+        }
     }
 
     /// How long to wait for sockets; sets the pacer for what is sooner.

@@ -55,8 +55,7 @@ impl Run<'_> {
     /// tells whether writing needs to be waited for.
     fn register(&mut self, user: usize) {
         let Some(exchange) = &mut self.users[user].exchange else { return };
-        let interest =
-            if exchange.is_sent() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+        let interest = if exchange.is_sent() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
         if let Err(fault) = self.poll.registry().register(exchange.stream(), Token(user), interest) {
             self.failed(user, Failure::new(Kind::Connect, fault));
         }

@@ -24,15 +24,20 @@ fn open_loop(report: &Report) -> &OpenLoop {
 fn a_schedule_is_kept_with_and_without_keep_alive() {
     let server = NullServer::start();
     for options in ["", "--keep-alive"] {
-        let options = format!("--rate 200 --arrivals constant --seconds 2 --users 50 --expect hello {options}");
-        let report = load(&server.url, &options);
-        let open = open_loop(&report);
-        assert_eq!((open.rate_wanted, open.arrivals.as_str(), open.scheduled), (200.0, "constant", 400));
-        assert_eq!((report.succeeded, report.errors), (400, Errors::default()));
-        assert!((open.late_starts, open.unsent) < (100, 1), "the generator idles: {open:?}");
-        assert!((150.0..200.1).contains(&report.requests_per_second), "{}", report.requests_per_second);
-        assert!((2.0..3.0).contains(&report.seconds_measured), "{}", report.seconds_measured);
-        assert!(report.generator_busy < 0.6, "{}", report.generator_busy);
+        let options = format!("--rate 200 --arrivals constant --seconds 1 --users 50 --expect hello {options}");
+        // Nearly all begin in time, unless the machine is busy with something else.
+        let in_time = (0..5).any(|_| {
+            let report = load(&server.url, &options);
+            let open = open_loop(&report);
+            assert_eq!((open.rate_wanted, open.arrivals.as_str(), open.scheduled), (200.0, "constant", 200));
+            assert_eq!((report.succeeded, report.errors, open.unsent), (200, Errors::default(), 0));
+            assert!((1.0..3.5).contains(&report.seconds_measured), "{}", report.seconds_measured);
+            assert!(report.requests_per_second < 200.1, "{}", report.requests_per_second);
+            let late_ms = report.latency_corrected.as_ref().unwrap().p50_ms - report.latency_uncorrected.p50_ms;
+            // A pacer of whole milliseconds would be half of one late.
+            open.late_starts < 50 && late_ms < 0.4 && report.generator_busy < 0.6
+        });
+        assert!(in_time, "{options}");
     }
 }
 
