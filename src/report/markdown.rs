@@ -59,7 +59,7 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '&' => safe.push_str("&amp;"),
             '\\' | '|' | '*' | '[' | '`' => safe.extend(['\\', character]),
-            c if c.is_control() => safe.push(' '),
+            c if c.is_control() || c == '\u{a0}' => safe.push(' '),
             c => safe.push(c),
         }
     }

@@ -8,7 +8,7 @@ mod numbers;
 mod plots;
 mod sections;
 #[cfg(test)]
-mod synthetic;
+pub(crate) mod synthetic;
 mod terminal;
 #[cfg(test)]
 mod tests;

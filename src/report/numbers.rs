@@ -14,6 +14,11 @@ pub(super) fn ms(value: f64) -> String {
     finite(value, || format!("{value:.2} ms"))
 }
 
+/// Milliseconds with a digit more where the time is short.
+pub(super) fn latency(value: f64) -> String {
+    if value < 0.995 { finite(value, || format!("{value:.3} ms")) } else { ms(value) }
+}
+
 /// Milliseconds with as many digits as a plot has room for.
 pub(super) fn short_ms(value: f64) -> String {
     finite(value, || match value {
@@ -23,6 +28,12 @@ pub(super) fn short_ms(value: f64) -> String {
         v if v >= 0.995 => format!("{v:.1} ms"),
         v => format!("{v:.2} ms"),
     })
+}
+
+/// A round value on an axis of milliseconds, with no more digits than it has.
+pub(super) fn tick_ms(value: f64) -> String {
+    let rounded = |value: f64| (value * 1e4).round() / 1e4;
+    if value < 1_000.0 { format!("{} ms", rounded(value)) } else { format!("{} s", rounded(value / 1e3)) }
 }
 
 /// A time given in microseconds.
@@ -139,6 +150,7 @@ mod tests {
     #[test]
     fn figures_have_as_many_digits_as_they_deserve() {
         assert_eq!([ms(34.921), ms(f64::NAN)], ["34.92 ms", "-"]);
+        assert_eq!([0.0642, 1.234].map(latency), ["0.064 ms", "1.23 ms"]);
         assert_eq!([0.042, 3.14, 31.4, 1_234.0, 12_345.0].map(short_ms), ["0.04 ms", "3.1 ms", "31 ms", "1.2 s", "12 s"]);
         assert_eq!([47.31, 152.4, 1_234.0, 23_456.0].map(us), ["47.3 µs", "152 µs", "1.23 ms", "23.5 ms"]);
         assert_eq!([0.0, 999.0, 20_113.4, 1_234_567.0, -1_234.0].map(count), ["0", "999", "20,113", "1,234,567", "-1,234"]);

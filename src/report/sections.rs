@@ -128,7 +128,7 @@ fn phases(view: &View, demo: &Measure) -> Vec<Row> {
 fn metric_row(view: &View, metric: Metric, measure: &Measure, label: String) -> Row {
     let text = match metric {
         Metric::Rate => numbers::rate,
-        Metric::P50 | Metric::P99 => numbers::ms,
+        Metric::P50 | Metric::P99 => numbers::latency,
         Metric::Cpu => numbers::us,
     };
     row(view, label, |lane| {

@@ -236,7 +236,7 @@ fn summaries(measures: &[Measure], arms: &[Arm], blocks: &[Block], noise: &mut N
             let open = matches!(measure.load, Load::Open { .. });
             let wanted: u64 = of(arm.0, |figures| figures.succeeded as f64).iter().sum::<f64>() as u64;
             let p50 = median(|figures| figures.p50_ms);
-            let histogram = times(p50, wanted, if open { 0.012 } else { 0.002 }, noise);
+            let histogram = times(p50, wanted, if open { 0.004 } else { 0.001 }, noise);
             let at = |percentile: f64, needed: u64| {
                 (wanted >= needed).then(|| histogram.value_at_quantile(percentile / 100.0) as f64 / 1e3)
             };
@@ -257,7 +257,7 @@ fn summaries(measures: &[Measure], arms: &[Arm], blocks: &[Block], noise: &mut N
                     p99: ratio(|figures| figures.p99_ms),
                     cpu: ratio(|figures| figures.cpu_us_per_request),
                 },
-                uncorrected_us_v2_base64: open.then(|| encoded(&times(p50 * 0.99, wanted, 0.002, noise))),
+                uncorrected_us_v2_base64: open.then(|| encoded(&times(p50 * 0.99, wanted, 0.0008, noise))),
                 histogram_us_v2_base64: encoded(&histogram),
                 phases_p95: PhaseTimes {
                     blocked: median(|figures| figures.phases_p95.blocked),

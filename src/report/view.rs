@@ -57,8 +57,9 @@ impl Metric {
         }
     }
 
-    /// Its ratio to the control.
+    /// Its ratio to the control; none where the value itself has too few requests.
     pub fn interval(self, summary: &Summary) -> Option<&Interval> {
+        self.value(summary)?;
         let ratios = &summary.ratios;
         match self {
             Self::Rate => ratios.rate.as_ref(),

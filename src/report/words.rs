@@ -8,7 +8,7 @@ use crate::bench::run::{Gate, PlaceKind};
 use crate::stats::Method;
 
 /// Percentiles from fewer requests are left out, and a dash says so.
-pub(super) const DASH: &str = "-: too few requests for this percentile";
+pub(super) const DASH: &str = "a dash: too few requests for this percentile";
 
 /// One line of context above the tables.
 pub(super) fn context(view: &View) -> String {
@@ -46,7 +46,8 @@ pub(super) fn twin(view: &View) -> Option<String> {
             Metric::Rate => measure.name.clone(),
             _ => format!("{} p99", measure.name),
         };
-        Some(format!("{name} {} x ({}-{})", parts.estimate, parts.low, parts.high))
+        // Figures stay together where lines are broken.
+        Some(format!("{name} {} x ({}-{})", parts.estimate, parts.low, parts.high).replace(' ', "\u{a0}"))
     };
     let rates = view.closed().filter_map(|measure| of(Metric::Rate, measure));
     let figures: Vec<String> = rates.chain(view.open().filter_map(|measure| of(Metric::P99, measure))).collect();
@@ -197,10 +198,11 @@ fn seconds(value: f64) -> String {
     if value < 60.0 { format!("{} s", (value * 100.0).round() / 100.0) } else { numbers::duration(value) }
 }
 
-/// `text` in lines of at most `width` characters, all but the first indented.
+/// `text` in lines of at most `width` characters, all but the first indented;
+/// no-break spaces do not break.
 pub(super) fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
         let line = lines.len() - 1;
         if lines[line].trim().is_empty() {
             lines[line].push_str(word);
@@ -211,7 +213,7 @@ pub(super) fn wrap(text: &str, width: usize, indent: &str) -> String {
             lines.push(format!("{indent}{word}"));
         }
     }
-    lines.join("\n")
+    lines.join("\n").replace('\u{a0}', " ")
 }
 
 #[cfg(test)]
@@ -222,6 +224,7 @@ mod tests {
     fn lines_are_wrapped_between_words() {
         assert_eq!(wrap("one two three four", 9, "  "), "one two\n  three\n  four");
         assert_eq!(wrap("unbreakable-word", 4, ""), "unbreakable-word");
+        assert_eq!(wrap("a 1.00\u{a0}x", 6, " "), "a\n 1.00 x");
         assert_eq!(wrap("", 4, ""), "");
     }
 }
