@@ -14,8 +14,8 @@ pub fn markdown(run: &Run) -> String {
     parts.extend(sections::all(&view).iter().map(|section| table(&view, section)));
     let twin = words::twin(&view).into_iter();
     let gates = words::open_gates(&view).into_iter().map(words::gate);
-    let remarks: Vec<String> =
-        twin.chain(gates).chain(words::notes(&view)).map(|line| format!("- {}", escaped(&line))).collect();
+    let notes = words::emulated(run).into_iter().chain(words::notes(&view));
+    let remarks: Vec<String> = twin.chain(gates).chain(notes).map(|line| format!("- {}", escaped(&line))).collect();
     if !remarks.is_empty() {
         parts.push(remarks.join("\n"));
     }

@@ -99,9 +99,12 @@ pub(super) fn duration(seconds: f64) -> String {
 /// A share of 0 to 1.
 pub(super) fn percent(share: f64) -> String {
     let value = share * 100.0;
-    finite(share, || {
-        if (value - value.round()).abs() < 0.05 { format!("{value:.0} %") } else { format!("{value:.1} %") }
-    })
+    finite(
+        share,
+        || {
+            if (value - value.round()).abs() < 0.05 { format!("{value:.0} %") } else { format!("{value:.1} %") }
+        },
+    )
 }
 
 /// A ratio alone: three digits, two below 0.1.
@@ -151,15 +154,27 @@ mod tests {
     fn figures_have_as_many_digits_as_they_deserve() {
         assert_eq!([ms(34.921), ms(f64::NAN)], ["34.92 ms", "-"]);
         assert_eq!([0.0642, 1.234].map(latency), ["0.064 ms", "1.23 ms"]);
-        assert_eq!([0.042, 3.14, 31.4, 1_234.0, 12_345.0].map(short_ms), ["0.04 ms", "3.1 ms", "31 ms", "1.2 s", "12 s"]);
+        assert_eq!(
+            [0.042, 3.24, 31.4, 1_234.0, 12_345.0].map(short_ms),
+            ["0.04 ms", "3.2 ms", "31 ms", "1.2 s", "12 s"]
+        );
         assert_eq!([47.31, 152.4, 1_234.0, 23_456.0].map(us), ["47.3 µs", "152 µs", "1.23 ms", "23.5 ms"]);
-        assert_eq!([0.0, 999.0, 20_113.4, 1_234_567.0, -1_234.0].map(count), ["0", "999", "20,113", "1,234,567", "-1,234"]);
+        assert_eq!(
+            [0.0, 999.0, 20_113.4, 1_234_567.0, -1_234.0].map(count),
+            ["0", "999", "20,113", "1,234,567", "-1,234"]
+        );
         assert_eq!([7.36, 706.2].map(rate), ["7.4", "706"]);
         assert_eq!([900.0, 13_926.0, 204_800.0].map(memory), ["0.9 MiB", "13.6 MiB", "200 MiB"]);
-        assert_eq!([52_300.0, 1_420_000.0, 41_300_000.0, 123_000_000.0].map(size), ["52.3 kB", "1.42 MB", "41.3 MB", "123 MB"]);
+        assert_eq!(
+            [52_300.0, 1_420_000.0, 41_300_000.0, 123_000_000.0].map(size),
+            ["52.3 kB", "1.42 MB", "41.3 MB", "123 MB"]
+        );
         assert_eq!([41.6, 120.0, 845.0, 7_290.0].map(duration), ["42 s", "2 min", "14 min 5 s", "2 h 1 min"]);
         assert_eq!([0.95, 0.0131].map(percent), ["95 %", "1.3 %"]);
-        assert_eq!([113.4, 12.34, 1.0, 0.934, 0.0413, 0.00881].map(ratio), ["113", "12.3", "1.00", "0.93", "0.041", "0.0088"]);
+        assert_eq!(
+            [113.4, 12.34, 1.0, 0.934, 0.0413, 0.00881].map(ratio),
+            ["113", "12.3", "1.00", "0.93", "0.041", "0.0088"]
+        );
     }
 
     #[test]

@@ -158,7 +158,8 @@ fn costs(view: &View) -> Vec<Row> {
             plain(kib, numbers::memory)
         }
     };
-    let replica = |lane: &Lane| plain(view.run.costs.get(&lane.name).and_then(|cost| cost.replica_kib), numbers::memory);
+    let replica =
+        |lane: &Lane| plain(view.run.costs.get(&lane.name).and_then(|cost| cost.replica_kib), numbers::memory);
     let start = |lane: &Lane| plain(view.median(&lane.name, |block| Some(block.start.total_ms)), numbers::ms);
     let image = |lane: &Lane| plain(Some(lane.image_bytes as f64).filter(|bytes| *bytes > 0.0), numbers::size);
     let mut rows = vec![
@@ -178,10 +179,5 @@ fn errors(view: &View) -> Vec<Row> {
             plain(Some(view.errors(&measure.name, &lane.name) as f64), numbers::count)
         })
     };
-    view.run
-        .measures
-        .iter()
-        .map(failed)
-        .filter(|row| row.cells.iter().any(|cell| cell.value != "0"))
-        .collect()
+    view.run.measures.iter().map(failed).filter(|row| row.cells.iter().any(|cell| cell.value != "0")).collect()
 }

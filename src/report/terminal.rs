@@ -31,13 +31,14 @@ pub fn terminal(run: &Run) -> String {
     for gate in words::open_gates(&view) {
         say(words::gate(gate), "  ");
     }
-    for note in words::notes(&view) {
+    for note in words::emulated(run).into_iter().chain(words::notes(&view)) {
         say(note, "  ");
     }
-    text.join("\n")
+    // No escapes of the terminal's from a file.
+    text.join("\n").replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
-/// Ratios are on one line where that fits.
+/// Ratios and titles are on one line where that fits.
 fn table(view: &View) -> String {
     let sections = sections::all(view);
     let table = drawn(view, &sections, false);
@@ -51,7 +52,8 @@ fn widest(text: &str) -> usize {
 fn drawn(view: &View, sections: &[Section], narrow: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(std::iter::once(String::new()).chain(view.lanes.iter().map(|lane| plain(&lane.title))));
+    let title = |title: &str| if narrow { plain(title).replacen(" (", "\n(", 1) } else { plain(title) };
+    table.set_header(std::iter::once(String::new()).chain(view.lanes.iter().map(|lane| title(&lane.title))));
     for section in sections {
         let title = section.kind.title();
         let indent = if title.is_empty() { "" } else { "  " };
@@ -91,7 +93,7 @@ fn with_ratio(cell: &Cell, narrow: bool) -> String {
     }
 }
 
-/// Titles come from a file: no line breaks or escapes of the terminal's.
+/// On one line.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.replace(char::is_control, " ")
 }

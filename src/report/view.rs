@@ -61,12 +61,13 @@ impl Metric {
     pub fn interval(self, summary: &Summary) -> Option<&Interval> {
         self.value(summary)?;
         let ratios = &summary.ratios;
-        match self {
+        let found = match self {
             Self::Rate => ratios.rate.as_ref(),
             Self::P50 => ratios.p50.as_ref(),
             Self::P99 => ratios.p99.as_ref(),
             Self::Cpu => ratios.cpu.as_ref(),
-        }
+        };
+        found.filter(|ratio| [ratio.estimate, ratio.low, ratio.high].iter().all(|end| end.is_finite() && *end > 0.0))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::numbers;
 use super::view::{Metric, View, is_open};
 use crate::bench::design::{Load, Measure, ROUTES, Rate};
-use crate::bench::run::{Gate, PlaceKind};
+use crate::bench::run::{Gate, PlaceKind, Run};
 use crate::stats::Method;
 
 /// Percentiles from fewer requests are left out, and a dash says so.
@@ -70,13 +70,15 @@ pub(super) fn gate(gate: &Gate) -> String {
     format!("{kind}: {}: {}", gate.name, gate.detail)
 }
 
+/// What stands above all else where the machine is emulated.
+pub(super) fn emulated(run: &Run) -> Option<String> {
+    run.environment.emulated.then(|| "emulated machine (no KVM): absolute times mean nothing, ratios little".into())
+}
+
 /// What everybody should know who reads the figures of this run.
 pub(super) fn notes(view: &View) -> Vec<String> {
     let run = view.run;
     let mut notes = Vec::new();
-    if run.environment.emulated {
-        notes.push("emulated machine (no KVM): absolute times mean nothing, ratios little".into());
-    }
     if run.verdict.valid && run.lanes.len() > 1 && !view.has_intervals() {
         notes.push(format!(
             "{}: ratios have no intervals, so they are a first look; for more: provision bench --size standard",
@@ -140,9 +142,7 @@ pub(super) fn method(view: &View) -> Vec<String> {
             }
         ));
     }
-    text.push(
-        "A percentile is shown where enough requests carry it: p99 from 1,000 on, p99.9 from 10,000 on.".into(),
-    );
+    text.push("A percentile is shown where enough requests carry it: p99 from 1,000 on, p99.9 from 10,000 on.".into());
     if let Some(calibration) = &run.calibration {
         text.push(format!(
             "Against a server that does nothing, the generator itself reached {} requests/s with a connection per \
@@ -154,22 +154,30 @@ pub(super) fn method(view: &View) -> Vec<String> {
     text
 }
 
-/// A measure in words: `/compute?n=200, kept connections`.
-pub(super) fn load(measure: &Measure) -> String {
-    let connections = if measure.keep_alive { "kept connections" } else { "a connection per request" };
-    let load = match measure.load {
+/// How requests come: `20 users in a closed loop`.
+pub(super) fn pace(measure: &Measure) -> String {
+    match measure.load {
         Load::Closed { users } => format!("{} in a closed loop", plural(users as usize, "user")),
-        Load::Open { rate, connections } => format!(
-            "open loop at {}, at most {connections} at once",
-            match rate {
-                Rate::Slowest(share) => format!("{} of the slowest lane's capacity", numbers::percent(share)),
-                Rate::Own(share) => format!("{} of each lane's own capacity", numbers::percent(share)),
-                Rate::Fixed(rate) => format!("{} requests/s", numbers::rate(rate)),
-            }
-        ),
+        Load::Open { rate: Rate::Slowest(share), .. } => {
+            format!("open loop at {} of the slowest lane's capacity", numbers::percent(share))
+        }
+        Load::Open { rate: Rate::Own(share), .. } => {
+            format!("open loop at {} of each lane's own capacity", numbers::percent(share))
+        }
+        Load::Open { rate: Rate::Fixed(rate), .. } => format!("open loop at {} requests/s", numbers::rate(rate)),
+    }
+}
+
+/// The whole load: pace, connections, time.
+pub(super) fn load(measure: &Measure) -> String {
+    let most = match measure.load {
+        Load::Closed { .. } => String::new(),
+        Load::Open { connections, .. } => format!(", at most {connections} at once"),
     };
     format!(
-        "{load}, {connections}, {} after {} of warm-up",
+        "{}{most}, {}, {} after {} of warm-up",
+        pace(measure),
+        if measure.keep_alive { "kept connections" } else { "a connection per request" },
         seconds(measure.seconds),
         seconds(measure.warmup_seconds)
     )
@@ -188,7 +196,7 @@ pub(super) fn heading(measure: &Measure) -> String {
         ("close", false) => "a connection per request",
         ("keep-alive", false) => "kept connections",
         ("open", true) => "same rate for all",
-        ("half-load", true) => "half of its own capacity",
+        ("half-load", true) => "half of own capacity",
         (other, _) => other,
     };
     format!("{}, {load}", measure.route)
@@ -196,6 +204,33 @@ pub(super) fn heading(measure: &Measure) -> String {
 
 fn seconds(value: f64) -> String {
     if value < 60.0 { format!("{} s", (value * 100.0).round() / 100.0) } else { numbers::duration(value) }
+}
+
+/// Sentences that were made for terminals, as a page sets them: `0.93 x
+/// (0.91-0.95)` with a sign, a dash and no line break in it.
+pub(super) fn typeset(text: &str) -> String {
+    let is_number = |word: &str| word.parse::<f64>().is_ok();
+    let range = |word: &str| {
+        let (low, rest) = word.strip_prefix('(')?.split_once('-')?;
+        let (high, after) = rest.split_once(')')?;
+        (is_number(low) && is_number(high)).then(|| format!("({low}\u{2060}–\u{2060}{high}){after}"))
+    };
+    let mut set = String::new();
+    let mut last = "";
+    for word in text.split(' ') {
+        let times = word.trim_end_matches([',', ';', ')', '.']) == "x" && is_number(last.trim_start_matches('('));
+        let range = range(word).filter(|_| last == "x" || is_number(last));
+        if !set.is_empty() {
+            set.push(if times || range.is_some() { '\u{a0}' } else { ' ' });
+        }
+        match range {
+            Some(range) => set.push_str(&range),
+            None if times => set.push_str(&word.replacen('x', "×", 1)),
+            None => set.push_str(word),
+        }
+        last = word;
+    }
+    set
 }
 
 /// `text` in lines of at most `width` characters, all but the first indented;
@@ -219,6 +254,16 @@ pub(super) fn wrap(text: &str, width: usize, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ratios_are_set_in_one_piece() {
+        assert_eq!(
+            typeset("as 0.93 x (0.91-0.95) of 2026-11-25"),
+            "as 0.93\u{a0}×\u{a0}(0.91\u{2060}–\u{2060}0.95) of 2026-11-25"
+        );
+        assert_eq!(typeset("memory (12 x idle), 1.5 x, x (a-b)"), "memory (12\u{a0}× idle), 1.5\u{a0}×, x (a-b)");
+        assert_eq!(typeset(""), "");
+    }
 
     #[test]
     fn lines_are_wrapped_between_words() {

@@ -6,6 +6,7 @@ use super::super::numbers::{self, NONE};
 use super::super::plots::looks;
 use super::super::sections::{Section, Told};
 use super::super::view::{self, Metric, View};
+use super::super::words;
 use crate::bench::run::{Lane, PlaceKind, Run, Start};
 
 /// A lane in the legend.
@@ -148,8 +149,16 @@ fn cost_columns(view: &View) -> Vec<Column> {
     let some = |kib: u64| Some(kib as f64).filter(|kib| *kib > 0.0);
     let mut columns: Vec<Column> = vec![
         ("image".into(), numbers::size, by_lane(&|lane| some(lane.image_bytes))),
-        ("memory, idle".into(), numbers::memory, by_lane(&|lane| view.median(&lane.name, |block| some(block.idle_kib)))),
-        ("memory, peak".into(), numbers::memory, by_lane(&|lane| view.median(&lane.name, |block| some(block.peak_kib)))),
+        (
+            "memory, idle".into(),
+            numbers::memory,
+            by_lane(&|lane| view.median(&lane.name, |block| some(block.idle_kib))),
+        ),
+        (
+            "memory, peak".into(),
+            numbers::memory,
+            by_lane(&|lane| view.median(&lane.name, |block| some(block.peak_kib))),
+        ),
         (
             "one more replica".into(),
             numbers::memory,
@@ -195,10 +204,8 @@ pub(super) fn table(view: &View, section: &Section) -> PlainTable {
         ratio: cell.ratio.as_ref().map(Told::line).map(|line| line.replace(" x", " ×").replace('-', "–")),
         invalid: matches!(cell.ratio, Some(Told::Invalid)),
     };
-    let row = |row: &super::sections::Row| PlainRow {
-        label: row.label.clone(),
-        cells: row.cells.iter().map(cell).collect(),
-    };
+    let row =
+        |row: &super::sections::Row| PlainRow { label: row.label.clone(), cells: row.cells.iter().map(cell).collect() };
     PlainTable {
         title: section.kind.title(),
         columns: view.lanes.iter().map(|lane| lane.title.clone()).collect(),
@@ -211,7 +218,7 @@ pub(super) fn table(view: &View, section: &Section) -> PlainTable {
 pub(super) struct GateView<'a> {
     name: &'a str,
     state: &'static str,
-    detail: &'a str,
+    detail: String,
     about: &'static str,
 }
 
@@ -237,7 +244,12 @@ pub(super) fn gates(run: &Run) -> Vec<GateView<'_>> {
     };
     gates
         .iter()
-        .map(|gate| GateView { name: &gate.name, state: view(gate), detail: &gate.detail, about: about(&gate.name) })
+        .map(|gate| GateView {
+            name: &gate.name,
+            state: view(gate),
+            detail: words::typeset(&gate.detail),
+            about: about(&gate.name),
+        })
         .collect()
 }
 

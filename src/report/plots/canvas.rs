@@ -21,14 +21,19 @@ impl Canvas {
         Self(element)
     }
 
-    /// The picture of `width` and `height`; `label` is read out instead of it.
+    /// The picture of `width` and `height`; `label` is read out
+    /// instead of it, nothing where it is empty.
     /// No namespace: inside HTML it goes without saying.
     pub fn picture(self, class: &str, width: f64, height: f64, label: &str) -> String {
         let mut svg = Element::new("svg");
         svg.assign("class", class);
         svg.assign("viewBox", format!("0 0 {} {}", px(width), px(height)));
-        svg.assign("role", "img");
-        svg.assign("aria-label", label);
+        if label.is_empty() {
+            svg.assign("aria-hidden", "true");
+        } else {
+            svg.assign("role", "img");
+            svg.assign("aria-label", label);
+        }
         svg.append(self.0);
         svg.to_string()
     }

@@ -28,8 +28,8 @@ const SCALE: (f64, f64) = (0.5, 2.0);
 const NARROWEST: (f64, f64) = (0.9, 1.11);
 
 const WIDTH: f64 = 400.0;
-const LEFT: f64 = 94.0;
-const RIGHT: f64 = 270.0;
+const LEFT: f64 = 88.0;
+const RIGHT: f64 = 276.0;
 const HEADING: f64 = 21.0;
 const LINE: f64 = 17.0;
 const GAP: f64 = 9.0;
@@ -148,13 +148,19 @@ fn draw_row(canvas: &mut Canvas, scale: &LogScale, row: &Row, y: f64) {
     group.tip(&format!("{}: {text}, {} rounds", row.label, interval.rounds));
     let (low, high) = scale.values;
     let middle = scale.at(interval.estimate);
-    if interval.estimate < low || interval.estimate > high {
-        let out = if interval.estimate < low { -1.0 } else { 1.0 };
-        group.line("stroke", (middle - out * 12.0, y), (middle, y));
-        group.curve("stroke", &[(middle - out * 1.0, y - 4.0), (middle + out * 5.0, y), (middle - out * 1.0, y + 4.0)]);
-    } else {
-        group.line("stroke", (scale.at(interval.low), y), (scale.at(interval.high), y));
-        group.mark(row.look.mark, (middle, y), 3.6);
+    let inside = (low..=high).contains(&interval.estimate);
+    // What is wholly outside is an arrow with a short tail.
+    let tail = |out: f64| if inside { 0.0 } else { out * 12.0 };
+    let from = if interval.low > high { middle - tail(1.0) } else { scale.at(interval.low) };
+    let to = if interval.high < low { middle - tail(-1.0) } else { scale.at(interval.high) };
+    group.line("stroke", (from, y), (to, y));
+    for (beyond, end, out) in [(interval.low < low, scale.at(low), -1.0), (interval.high > high, scale.at(high), 1.0)] {
+        if beyond {
+            group.curve("stroke", &[(end - out, y - 4.0), (end + out * 5.0, y), (end - out, y + 4.0)]);
+        }
+    }
+    if inside {
+        group.mark(row.look.mark, (middle, y), 3.1);
     }
     let faint = if row.twin { " faint" } else { "" };
     group.mark(row.look.mark, (5.0, y), 3.6);

@@ -13,9 +13,8 @@ pub(super) struct LogScale {
 const STEPS: [&[f64]; 3] = [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0]];
 
 /// What a ratio's axis may be marked with besides 1, in order of preference.
-const RATIOS: [f64; 18] = [
-    0.5, 2.0, 0.8, 1.25, 0.9, 1.1, 0.95, 1.05, 0.7, 1.5, 0.6, 1.75, 0.98, 1.02, 0.96, 1.04, 0.99, 1.01,
-];
+const RATIOS: [f64; 18] =
+    [0.5, 2.0, 0.8, 1.25, 0.9, 1.1, 0.95, 1.05, 0.7, 1.5, 0.6, 1.75, 0.98, 1.02, 0.96, 1.04, 0.99, 1.01];
 
 impl LogScale {
     /// Where `value` is; what is outside stays at the nearest end.

@@ -69,7 +69,7 @@ pub(in crate::report) fn spectrum(view: &View, measure: &Measure) -> Result<Opti
     }
     Ok(Some(Panel {
         title: words::heading(measure),
-        note: words::load(measure),
+        note: words::pace(measure),
         svg: canvas.picture("plot", WIDTH, HEIGHT, &spoken(measure, &curves)),
     }))
 }
