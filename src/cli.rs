@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::verdict::Invalid;
 use crate::commands::{self, Session};
 use crate::interrupt::{self, Interrupted};
 use crate::profile::{Faults, Sources};
@@ -14,7 +15,7 @@ use crate::ui::{Mode, Ui};
 
 /// One command: a Kubernetes lab with WebAssembly, proved to be what it says.
 ///
-/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 130 interrupted.
+/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 3 measured but invalid, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -49,6 +50,9 @@ enum Command {
     Plan(commands::plan::Plan),
     Status(commands::status::Status),
     Bench(commands::bench::Bench),
+    Report(commands::report::Report),
+    Compare(commands::compare::Compare),
+    History(commands::history::History),
     Ssh(commands::ssh::Ssh),
     Kubeconfig(commands::kubeconfig::Kubeconfig),
     Logs(commands::logs::Logs),
@@ -86,6 +90,9 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Plan(command) => command.run(&session)?,
         Command::Status(command) => command.run(&session)?,
         Command::Bench(command) => command.run(&session)?,
+        Command::Report(command) => command.run(&session)?,
+        Command::Compare(command) => command.run(&session)?,
+        Command::History(command) => command.run(&session)?,
         Command::Ssh(command) => return command.run(&session),
         Command::Kubeconfig(command) => command.run(&session)?,
         Command::Logs(command) => command.run(&session)?,
@@ -102,6 +109,10 @@ fn tell(error: &anyhow::Error) -> (String, u8) {
         let text = "interrupted; what was finished is kept, go on by running the same command again";
         return (text.into(), interrupt::EXIT_CODE);
     }
-    let code = if error.is::<Faults>() { 2 } else { 1 };
+    let code = match error {
+        error if error.is::<Faults>() => 2,
+        error if error.is::<Invalid>() => 3,
+        _ => 1,
+    };
     (format!("error: {error:#}"), code)
 }

@@ -112,6 +112,18 @@ impl Lab {
         self.dir.join("results")
     }
 
+    /// Runs of the benchmark on this host, without the lab; they survive `down`.
+    #[must_use]
+    pub fn local_results(&self) -> PathBuf {
+        self.results().join("local")
+    }
+
+    /// Where a running benchmark keeps what it is made of.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.dir.join("work")
+    }
+
     /// The newest result's file, if there is any.
     pub fn newest_result(&self) -> Result<Option<PathBuf>> {
         if !self.results().is_dir() {

@@ -8,6 +8,7 @@
 pub mod arms;
 pub mod artifacts;
 pub mod bench;
+pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -24,7 +25,9 @@ pub mod process;
 pub mod profile;
 pub mod proof;
 pub mod provider;
+pub mod report;
 pub mod ssh;
+pub mod stats;
 pub mod steps;
 pub mod templates;
 pub mod ui;

@@ -13,7 +13,7 @@ const AOT_AT_MOST: f64 = 12.0;
 const INTERPRETER_AT_LEAST: f64 = 14.0;
 
 /// `evidence.sh`'s lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Evidence {
     /// Whether the container has a process.
     pub running: bool,

@@ -1,8 +1,13 @@
-//! A closed-loop HTTP load generator for the inside of a lab.
+//! An HTTP load generator for the inside of a lab.
 //!
-//! Each of N users sends a request, waits for the whole answer and sends the
-//! next. All users live in one event loop on one thread: a hundred threads on
-//! the two CPUs that also run the server would measure the scheduler.
+//! Closed loop: each of N users sends a request, waits for the whole answer and
+//! sends the next; that finds a server's capacity. Open loop: requests are due
+//! at times that no answer can shift, and are measured from there; that finds
+//! what users of a server with other users feel. A closed loop cannot: while
+//! the server stalls it asks nothing, and so omits just the slow answers.
+//!
+//! All users live in one event loop on one thread: a hundred threads on the two
+//! CPUs that also run the server would measure the scheduler.
 //!
 //! The sockets are raw because the phases demand it: an HTTP client library
 //! hides when the connection stood, when the request was out and when the
@@ -16,10 +21,18 @@
 //! server may answer before the system call that sent the request returns.
 
 pub mod args;
+mod clock;
+pub mod config;
 mod dns;
-pub mod exchange;
+mod exchange;
+pub mod null_server;
+mod open;
+mod pacer;
 pub mod phases;
-pub mod response;
+mod process;
+mod response;
 pub mod result;
 pub mod run;
+pub mod schedule;
+mod tally;
 pub mod target;

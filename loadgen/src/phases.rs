@@ -1,4 +1,4 @@
-//! Histograms of the phases.
+//! Histograms of the phases and of whole requests.
 
 use std::time::Duration;
 
@@ -29,7 +29,21 @@ pub struct Sample {
     pub receiving: Duration,
 }
 
-/// One histogram per phase.
+impl Sample {
+    /// See [`Phases::duration`].
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.sending + self.waiting + self.receiving
+    }
+
+    /// See [`crate::result::Report::latency_uncorrected`].
+    #[must_use]
+    pub fn whole(&self) -> Duration {
+        self.blocked + self.duration()
+    }
+}
+
+/// One histogram per kind of time.
 pub struct Recorder {
     blocked: Histogram<u64>,
     connecting: Histogram<u64>,
@@ -37,11 +51,13 @@ pub struct Recorder {
     waiting: Histogram<u64>,
     receiving: Histogram<u64>,
     duration: Histogram<u64>,
+    uncorrected: Histogram<u64>,
+    corrected: Option<Histogram<u64>>,
 }
 
 impl Recorder {
-    /// Empty histograms.
-    pub fn new() -> Result<Self, String> {
+    /// Empty histograms; an open loop has one more.
+    pub fn new(open_loop: bool) -> Result<Self, String> {
         let new = || Histogram::new_with_bounds(1, LARGEST_US, FIGURES).map_err(|fault| format!("histogram: {fault}"));
         Ok(Self {
             blocked: new()?,
@@ -50,22 +66,26 @@ impl Recorder {
             waiting: new()?,
             receiving: new()?,
             duration: new()?,
+            uncorrected: new()?,
+            corrected: if open_loop { Some(new()?) } else { None },
         })
     }
 
-    /// Adds one request.
-    pub fn record(&mut self, sample: &Sample) {
-        let duration = sample.sending + sample.waiting + sample.receiving;
+    /// Adds one request that was begun `late` after it was due.
+    pub fn record(&mut self, sample: &Sample, late: Duration) {
         for (histogram, time) in [
             (&mut self.blocked, sample.blocked),
             (&mut self.connecting, sample.connecting),
             (&mut self.sending, sample.sending),
             (&mut self.waiting, sample.waiting),
             (&mut self.receiving, sample.receiving),
-            (&mut self.duration, duration),
+            (&mut self.duration, sample.duration()),
+            (&mut self.uncorrected, sample.whole()),
         ] {
-            // To the nearest microsecond: cutting off would make short phases vanish.
-            histogram.saturating_record(((time.as_nanos() + 500) / 1000).try_into().unwrap_or(LARGEST_US));
+            add(histogram, time);
+        }
+        if let Some(histogram) = &mut self.corrected {
+            add(histogram, late + sample.whole());
         }
     }
 
@@ -80,6 +100,17 @@ impl Recorder {
             duration: phase(&self.duration)?,
         })
     }
+
+    /// Whole requests as they are reported: corrected, uncorrected.
+    pub fn latencies(&self) -> Result<(Option<Phase>, Phase), String> {
+        Ok((self.corrected.as_ref().map(phase).transpose()?, phase(&self.uncorrected)?))
+    }
+}
+
+fn add(histogram: &mut Histogram<u64>, time: Duration) {
+    // To the nearest microsecond: cutting off would make short phases vanish.
+    let us = time.as_secs().saturating_mul(1_000_000).saturating_add((u64::from(time.subsec_nanos()) + 500) / 1000);
+    histogram.saturating_record(us);
 }
 
 fn phase(histogram: &Histogram<u64>) -> Result<Phase, String> {
@@ -96,6 +127,7 @@ fn phase(histogram: &Histogram<u64>) -> Result<Phase, String> {
         p90_ms: at(0.9),
         p95_ms: at(0.95),
         p99_ms: at(0.99),
+        p999_ms: at(0.999),
         max_ms: ms(histogram.max()),
         histogram_us_v2_base64: STANDARD.encode(bytes),
     })
@@ -108,10 +140,10 @@ mod tests {
 
     #[test]
     fn figures_and_histogram_say_the_same() {
-        let mut recorder = Recorder::new().unwrap();
+        let mut recorder = Recorder::new(false).unwrap();
         for ms in 1..=100 {
             let waiting = Duration::from_millis(ms);
-            recorder.record(&Sample { waiting, sending: Duration::from_micros(400), ..Sample::default() });
+            recorder.record(&Sample { waiting, sending: Duration::from_micros(400), ..Sample::default() }, Duration::ZERO);
         }
         let phases = recorder.report().unwrap();
         let close = |got: f64, wanted: f64| assert!((got / wanted - 1.0).abs() < 0.002, "{got} for {wanted}");
@@ -128,11 +160,29 @@ mod tests {
     }
 
     #[test]
+    fn a_late_start_is_in_the_corrected_time_alone() {
+        let mut recorder = Recorder::new(true).unwrap();
+        let sample = Sample {
+            blocked: Duration::from_millis(1),
+            sending: Duration::from_millis(2),
+            waiting: Duration::from_millis(3),
+            receiving: Duration::from_millis(4),
+            ..Sample::default()
+        };
+        recorder.record(&sample, Duration::from_millis(90));
+        let (corrected, uncorrected) = recorder.latencies().unwrap();
+        assert!((corrected.unwrap().max_ms - 100.0).abs() < 0.1);
+        assert!((uncorrected.max_ms - 10.0).abs() < 0.01);
+        assert!((recorder.report().unwrap().duration.max_ms - 9.0).abs() < 0.01);
+        assert_eq!(Recorder::new(false).unwrap().latencies().unwrap().0, None);
+    }
+
+    #[test]
     fn nothing_recorded_is_zero_and_an_hour_is_the_most() {
-        let mut recorder = Recorder::new().unwrap();
+        let mut recorder = Recorder::new(false).unwrap();
         let empty = recorder.report().unwrap().waiting;
         assert_eq!((empty.count, empty.min_ms, empty.mean_ms, empty.max_ms), (0, 0.0, 0.0, 0.0));
-        recorder.record(&Sample { waiting: Duration::from_secs(100_000), ..Sample::default() });
+        recorder.record(&Sample { waiting: Duration::from_secs(100_000), ..Sample::default() }, Duration::ZERO);
         assert!((recorder.report().unwrap().waiting.max_ms / 3_600_000.0 - 1.0).abs() < 0.01);
     }
 }

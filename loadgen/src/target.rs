@@ -107,7 +107,7 @@ fn is_cluster_name(name: &str) -> bool {
 }
 
 /// The address, if it cannot be outside.
-fn inside(address: IpAddr) -> Result<IpAddr, String> {
+pub fn inside(address: IpAddr) -> Result<IpAddr, String> {
     let inside = match address {
         IpAddr::V4(v4) => is_inside_v4(v4),
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| is_inside_v6(v6), is_inside_v4),

@@ -19,6 +19,8 @@ pub const NAME: &str = "images";
 pub const ARCHIVE: &str = "images.tar";
 /// Facts of the manifest that begin so hold an image's digest.
 pub const DIGEST: &str = "digest of ";
+/// Facts of the manifest that begin so hold the bytes of an image's layers.
+pub const BYTES: &str = "bytes of ";
 
 /// What kube-proxy calls in nftables mode, with all its libraries.
 const PROXY_TOOLS: [&str; 2] = ["/usr/sbin/nft", "/usr/sbin/conntrack"];
@@ -43,7 +45,7 @@ impl Artifact for Images {
 
     fn inputs(&self) -> Inputs {
         // The number stands for this file's own way of laying images out.
-        Inputs::new().with("layout", "2").with("arch", go_arch()).with("names", self.names().join(" "))
+        Inputs::new().with("layout", "3").with("arch", go_arch()).with("names", self.names().join(" "))
     }
 
     fn needs(&self) -> Vec<&str> {
@@ -74,6 +76,10 @@ impl Artifact for Images {
             let layers = of.iter().map(|name| layer(name)).collect::<Result<Vec<_>>>()?;
             let user = if of == ["pause"] { "65535:65535" } else { "" };
             images.push(Image { name, layers, entrypoint: entrypoint.iter().map(|&word| word.into()).collect(), user });
+        }
+        for image in &images {
+            let bytes: u64 = image.layers.iter().map(|layer| layer.size()).sum();
+            cx.record(format!("{BYTES}{}", image.name), bytes.to_string());
         }
         cx.say("one archive of them all");
         for (name, digest) in write_archive(&images, go_arch(), &into.join(ARCHIVE))? {

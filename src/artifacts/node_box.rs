@@ -107,6 +107,10 @@ impl Artifact for NodeBox {
         for (name, digest) in wanted {
             cx.record(format!("{}{name}", images::DIGEST), digest);
         }
+        let manifest = Manifest::read(cx.need(images::NAME)?)?.context("find the images' manifest")?;
+        for (fact, bytes) in manifest.facts.iter().filter(|(fact, _)| fact.starts_with(images::BYTES)) {
+            cx.record(fact.clone(), bytes.clone());
+        }
         Ok(())
     }
 }

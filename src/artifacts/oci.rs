@@ -86,6 +86,12 @@ impl Layer {
         let sha256 = of_file(&file)?;
         Ok(Self { file, sha256, size })
     }
+
+    /// Bytes, uncompressed.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {

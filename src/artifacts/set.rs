@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::cache::{Cache, State};
-use crate::artifacts::debian_base::DebianBase;
+use crate::artifacts::debian_base::{self, DebianBase};
 use crate::artifacts::engine::{self, Entry, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
-use crate::artifacts::images::Images;
+use crate::artifacts::images::{self, Images};
 use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
-use crate::artifacts::root::Root;
+use crate::artifacts::root::{self, Root};
 use crate::artifacts::source::{Build, Source};
 use crate::artifacts::{cargo, preflight};
 use crate::ui::Ui;
@@ -22,6 +22,8 @@ use crate::ui::Ui;
 /// What a lab uses itself; all else is made only on the way to these.
 const GOALS: [&str; 2] = [node_box::NAME, KUBERNETES];
 const KUBERNETES: &str = "kubernetes";
+const WORKLOAD: &str = "workload";
+const LOADGEN: &str = "loadgen";
 
 /// What decides the artifacts of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,19 @@ pub struct Spec {
 pub struct Set {
     cache: Cache,
     all: Vec<Box<dyn Artifact>>,
+}
+
+/// What the arms are run from on this host; all of it lies in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalParts {
+    /// The node's root tree, with crun, runc and WasmEdge.
+    pub tree: PathBuf,
+    /// The folder with the builds of the workload.
+    pub workload: PathBuf,
+    /// Debian's base as a tar archive.
+    pub base: PathBuf,
+    /// The load generator.
+    pub loadgen: PathBuf,
 }
 
 /// One line of a plan.
@@ -83,15 +98,32 @@ impl Set {
 
     fn in_cache(cache: Cache, spec: &Spec) -> Result<Self> {
         let mut all = Build { kubernetes: spec.kubernetes_version.clone() }.artifacts()?;
-        all.push(Box::new(Root::builder(spec.debian_mirror.clone())));
-        all.push(Box::new(Root::node(spec.debian_mirror.clone())));
-        all.push(Box::new(DebianBase { mirror: spec.debian_mirror.clone() }));
-        all.push(Box::new(cargo::workload()));
-        all.push(Box::new(cargo::loadgen()));
+        push_own(&mut all, spec.debian_mirror.as_deref());
         all.push(Box::new(cargo::pause()));
         all.push(Box::new(Images { kubernetes: spec.kubernetes_version.clone() }));
         all.push(Box::new(NodeBox));
         Ok(Self { cache, all })
+    }
+
+    /// Makes what the arms are run from on this host: nothing of Kubernetes.
+    pub fn ensure_local(debian_mirror: Option<&str>, ui: &Ui) -> Result<LocalParts> {
+        let goals = [root::NODE, debian_base::NAME, WORKLOAD, LOADGEN];
+        let mut all: Vec<Box<dyn Artifact>> = Vec::new();
+        push_own(&mut all, debian_mirror);
+        let cache = Cache::of_user()?;
+        let graph = Graph::of(&all)?;
+        let verdicts = engine::plan(&cache, &graph, &goals, Depth::Full)?;
+        preflight::check(&cache, &graph, &verdicts)?;
+        let entries = engine::ensure(&cache, &graph, &verdicts, ui)?;
+        let dir = |name: &str| {
+            entries.get(name).map(|entry| entry.dir.clone()).with_context(|| format!("artifact {name} is not there"))
+        };
+        Ok(LocalParts {
+            tree: dir(root::NODE)?.join(root::TREE),
+            workload: dir(WORKLOAD)?,
+            base: dir(debian_base::NAME)?.join(debian_base::LAYER),
+            loadgen: dir(LOADGEN)?.join(LOADGEN),
+        })
     }
 
     /// What would happen to each artifact; changes nothing.
@@ -133,6 +165,16 @@ impl Set {
     }
 }
 
+/// The root trees and the programs of our own.
+fn push_own(all: &mut Vec<Box<dyn Artifact>>, debian_mirror: Option<&str>) {
+    let mirror = || debian_mirror.map(str::to_owned);
+    all.push(Box::new(Root::builder(mirror())));
+    all.push(Box::new(Root::node(mirror())));
+    all.push(Box::new(DebianBase { mirror: mirror() }));
+    all.push(Box::new(cargo::workload()));
+    all.push(Box::new(cargo::loadgen()));
+}
+
 impl PlanLine {
     /// Whether `ensure` would make it.
     #[must_use]
@@ -142,6 +184,13 @@ impl PlanLine {
 }
 
 impl Made {
+    /// Image name to bytes of all its layers, uncompressed.
+    #[must_use]
+    pub fn image_bytes(&self) -> BTreeMap<String, u64> {
+        let named = self.facts.iter().filter_map(|(fact, bytes)| Some((fact.strip_prefix(images::BYTES)?, bytes)));
+        named.filter_map(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?))).collect()
+    }
+
     fn of(entries: &BTreeMap<String, Entry>) -> Result<Self> {
         let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
         let (node, kubernetes) = (entry(node_box::NAME)?, entry(KUBERNETES)?);

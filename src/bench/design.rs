@@ -7,33 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arms::{self, Arm};
 
-/// How much is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Size {
-    /// One look at Rust and Wasm, as the demo took it: no intervals.
-    Smoke,
-    /// About two minutes: every arm, wide intervals.
-    #[default]
-    Quick,
-    /// About a quarter of an hour: every route, intervals of a few percent.
-    Standard,
-    /// About half an hour: for comparing one night with another.
-    Nightly,
-}
-
-impl Size {
-    /// The word on the command line and in profiles.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Quick => "quick",
-            Self::Standard => "standard",
-            Self::Nightly => "nightly",
-        }
-    }
-}
+pub use crate::profile::Size;
 
 /// A route of the workload and how its answer is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +123,8 @@ pub struct Choice {
     pub rate: Option<f64>,
     /// Users of the demo's load.
     pub users: u32,
+    /// Seconds of the demo's load.
+    pub seconds: u32,
     /// Seed instead of the clock's.
     pub seed: u64,
 }
@@ -210,19 +186,23 @@ impl Design {
 fn measures(size: Size, shortened: bool, routes: &[Route], choice: &Choice) -> Vec<Measure> {
     // Seconds of one measure on a real CPU and on an emulated one.
     let seconds = match (size, shortened) {
-        (Size::Smoke, true) => 10.0,
-        (Size::Smoke, false) => 30.0,
+        (Size::Smoke, _) => f64::from(choice.seconds.max(1)),
         (Size::Quick, false) => 0.9,
         (Size::Standard, false) => 1.5,
         (Size::Nightly, false) => 2.0,
-        (_, true) => 4.0,
+        (_, true) => 2.0,
     };
     let warmup_seconds = if size == Size::Smoke { (seconds / 10.0_f64).clamp(1.0, 10.0) } else { seconds / 4.0 };
+    // Interpreting on an emulated machine takes a thousand times as long as computing.
+    let path = |route: &Route| match (route.name, shortened) {
+        ("compute", true) => ("/compute?n=20".to_owned(), " 20\n"),
+        _ => (route.path.to_owned(), route.expect),
+    };
     let measure = |route: &Route, name: &str, keep_alive: bool, load: Load| Measure {
         name: format!("{}-{name}", route.name),
         route: route.name.into(),
-        path: route.path.into(),
-        expect: route.expect.into(),
+        path: path(route).0,
+        expect: path(route).1.into(),
         keep_alive,
         load,
         seconds,

@@ -2,11 +2,14 @@
 
 pub mod bench;
 pub mod clean;
+pub mod compare;
 pub mod down;
+pub mod history;
 pub mod kubeconfig;
 pub mod logs;
 pub mod plan;
 pub mod render;
+pub mod report;
 mod session;
 pub mod ssh;
 pub mod status;

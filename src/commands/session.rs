@@ -57,7 +57,7 @@ impl Session {
     pub fn artifacts(&self) -> Result<Set> {
         Set::of(&Spec {
             kubernetes_version: self.profile().kubernetes.version.clone(),
-            debian_mirror: std::env::var("PROVISION_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty()),
+            debian_mirror: debian_mirror(),
         })
     }
 
@@ -197,6 +197,12 @@ impl Session {
     }
 }
 
+/// Where Debian comes from, if the user says so.
+#[must_use]
+pub fn debian_mirror() -> Option<String> {
+    std::env::var("PROVISION_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty())
+}
+
 /// Everything that a [`Context`] borrows.
 pub struct Parts {
     nodes: Vec<Box<dyn Node>>,
@@ -204,6 +210,7 @@ pub struct Parts {
     kubectl: Kubectl,
     emulated: bool,
     images: BTreeMap<String, String>,
+    sizes: BTreeMap<String, u64>,
 }
 
 impl Parts {
@@ -215,6 +222,7 @@ impl Parts {
             kubectl: session.kubectl(made),
             emulated,
             images: made.images.clone(),
+            sizes: made.image_bytes(),
         })
     }
 
@@ -229,6 +237,7 @@ impl Parts {
             kubectl: &self.kubectl,
             emulated: self.emulated,
             images: &self.images,
+            sizes: &self.sizes,
             ui: &session.ui,
             checks: Mutex::new(None),
             cluster: Mutex::new(None),

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::session::{Parts, Session, boot_files, network_name};
 use crate::artifacts::set::Made;
-use crate::bench;
+use crate::bench::store;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
 use crate::process::Cmd;
@@ -52,7 +52,7 @@ impl Up {
         let provider = session.provider()?;
 
         let consent = packages::Consent::detect(self.yes, session.ui.is_json());
-        packages::offer(&session.ui, session.profile().provider, consent, &session.lab.log("apt"))?;
+        packages::offer(&session.ui, packages::Job::Lab(session.profile().provider), consent, &session.lab.log("apt"))?;
         daemons::ensure_libvirt(&session.ui)?;
         let acceleration = session.acceleration()?;
         let names = session.node_names();
@@ -182,11 +182,12 @@ fn report(session: &Session, summary: &steps::Summary, took: Duration) -> Result
     if session.ui.is_json() {
         return Ok(());
     }
-    let result = bench::BenchResult::load(&path)?;
+    let run = store::load(&path)?;
     let text = format!(
-        "{}\nresult: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
-        bench::table(&result),
-        path.display()
+        "{}\nresult: {}\nreport: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
+        crate::report::terminal(&run),
+        path.display(),
+        path.with_extension("html").display()
     );
     std::io::stdout().write_all(text.as_bytes()).context("print the table")
 }

@@ -13,6 +13,13 @@ pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
+/// This host's CPU, as /proc/cpuinfo names it.
+pub fn cpu_model() -> anyhow::Result<String> {
+    let text = crate::paths::read(std::path::Path::new("/proc/cpuinfo"))?;
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model));
+    Ok(model.unwrap_or("unknown").to_owned())
+}
+
 /// Whether systemd manages this host's services.
 #[must_use]
 pub fn has_systemd() -> bool {

@@ -21,8 +21,8 @@ pub struct Need {
     pub purpose: &'static str,
     /// The package of Debian that has it; none if Debian has no such package.
     pub package: Option<&'static str>,
-    /// The one provider that uses it; none if all do.
-    provider: Option<Provider>,
+    /// Who uses it.
+    jobs: &'static [Job],
     found: Found,
 }
 
@@ -39,32 +39,43 @@ enum Found {
     Go,
 }
 
-const LIBVIRT: Option<Provider> = Some(Provider::Libvirt);
-const VIRTUALBOX: Option<Provider> = Some(Provider::Virtualbox);
+/// What a host is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Run labs by this provider.
+    Lab(Provider),
+    /// Run the benchmark's arms in containers of its own.
+    LocalBenchmark,
+}
 
-/// One line per need: what for, the package, the provider, how it is found.
+const LIBVIRT: Job = Job::Lab(Provider::Libvirt);
+const VIRTUALBOX: Job = Job::Lab(Provider::Virtualbox);
+const LABS: &[Job] = &[LIBVIRT, VIRTUALBOX];
+const ALL: &[Job] = &[LIBVIRT, VIRTUALBOX, Job::LocalBenchmark];
+
+/// One line per need: what for, the package, who uses it, how it is found.
 #[rustfmt::skip]
 const NEEDS: &[Need] = &[
-    need("starts the machines", Some("vagrant"), None, Found::Program(&["vagrant"])),
-    need("lets Vagrant drive libvirt", Some("vagrant-libvirt"), LIBVIRT, Found::Plugin("vagrant-libvirt")),
-    need("keeps the machines and their networks", Some("libvirt-daemon-system"), LIBVIRT, Found::Program(&["libvirtd", "virtqemud"])),
-    need("asks libvirt", Some("libvirt-clients"), LIBVIRT, Found::Program(&["virsh"])),
-    need("gives the machines their addresses", Some("dnsmasq-base"), LIBVIRT, Found::Program(&["dnsmasq"])),
-    need("runs the machines", Some("qemu-system-x86"), LIBVIRT, Found::Program(&["qemu-system-x86_64"])),
-    need("runs the machines", None, VIRTUALBOX, Found::Program(&["VBoxManage"])),
-    need("makes the lab's key and opens its shells", Some("openssh-client"), None, Found::Program(&["ssh-keygen"])),
-    need("shows the addresses in use", Some("iproute2"), None, Found::Program(&["ip"])),
-    need("makes the machines' disks", Some("qemu-utils"), None, Found::Program(&["qemu-img"])),
-    need("makes the nodes' root file system", Some("mmdebstrap"), None, Found::Program(&["mmdebstrap"])),
-    need("makes it without being root", Some("uidmap"), None, Found::Program(&["newuidmap"])),
-    need("writes it to a disk", Some("e2fsprogs"), None, Found::Program(&["mke2fs"])),
-    need("checks Debian's signatures", Some("debian-archive-keyring"), None, Found::File("/usr/share/keyrings/debian-archive-keyring.gpg")),
-    need("checks the servers that modules come from", Some("ca-certificates"), None, Found::File("/etc/ssl/certs/ca-certificates.crt")),
-    need("builds Kubernetes (1.21 or later)", Some(apt::GO), None, Found::Go),
+    need("starts the machines", Some("vagrant"), LABS, Found::Program(&["vagrant"])),
+    need("lets Vagrant drive libvirt", Some("vagrant-libvirt"), &[LIBVIRT], Found::Plugin("vagrant-libvirt")),
+    need("keeps the machines and their networks", Some("libvirt-daemon-system"), &[LIBVIRT], Found::Program(&["libvirtd", "virtqemud"])),
+    need("asks libvirt", Some("libvirt-clients"), &[LIBVIRT], Found::Program(&["virsh"])),
+    need("gives the machines their addresses", Some("dnsmasq-base"), &[LIBVIRT], Found::Program(&["dnsmasq"])),
+    need("runs the machines", Some("qemu-system-x86"), &[LIBVIRT], Found::Program(&["qemu-system-x86_64"])),
+    need("runs the machines", None, &[VIRTUALBOX], Found::Program(&["VBoxManage"])),
+    need("makes the lab's key and opens its shells", Some("openssh-client"), LABS, Found::Program(&["ssh-keygen"])),
+    need("shows the addresses in use", Some("iproute2"), LABS, Found::Program(&["ip"])),
+    need("makes the machines' disks", Some("qemu-utils"), LABS, Found::Program(&["qemu-img"])),
+    need("makes the nodes' root file system", Some("mmdebstrap"), ALL, Found::Program(&["mmdebstrap"])),
+    need("makes it without being root", Some("uidmap"), ALL, Found::Program(&["newuidmap"])),
+    need("writes it to a disk", Some("e2fsprogs"), LABS, Found::Program(&["mke2fs"])),
+    need("checks Debian's signatures", Some("debian-archive-keyring"), ALL, Found::File("/usr/share/keyrings/debian-archive-keyring.gpg")),
+    need("checks the servers that modules come from", Some("ca-certificates"), ALL, Found::File("/etc/ssl/certs/ca-certificates.crt")),
+    need("builds Kubernetes (1.21 or later)", Some(apt::GO), LABS, Found::Go),
 ];
 
-const fn need(purpose: &'static str, package: Option<&'static str>, provider: Option<Provider>, found: Found) -> Need {
-    Need { purpose, package, provider, found }
+const fn need(purpose: &'static str, package: Option<&'static str>, jobs: &'static [Job], found: Found) -> Need {
+    Need { purpose, package, jobs, found }
 }
 
 impl Need {
@@ -89,11 +100,10 @@ impl Need {
     }
 }
 
-/// What `provider` needs and this host lacks.
+/// What `job` needs and this host lacks.
 #[must_use]
-pub fn missing(provider: Provider) -> Vec<&'static Need> {
-    let wanted = |need: &&Need| need.provider.is_none_or(|only| only == provider);
-    NEEDS.iter().filter(wanted).filter(|need| !need.is_met()).collect()
+pub fn missing(job: Job) -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| need.jobs.contains(&job)).filter(|need| !need.is_met()).collect()
 }
 
 /// Vagrant's lists of plugins: the user's, and the one of Debian's packages.
@@ -150,10 +160,10 @@ impl Consent {
     }
 }
 
-/// Installs what `provider` needs and this host lacks, if the user agrees; the
+/// Installs what `job` needs and this host lacks, if the user agrees; the
 /// output of apt goes to `log`. With nothing missing it says and does nothing.
-pub fn offer(ui: &Ui, provider: Provider, consent: Consent, log: &Path) -> Result<()> {
-    let lacking = missing(provider);
+pub fn offer(ui: &Ui, job: Job, consent: Consent, log: &Path) -> Result<()> {
+    let lacking = missing(job);
     if lacking.is_empty() {
         return Ok(());
     }
@@ -192,7 +202,7 @@ pub fn offer(ui: &Ui, provider: Provider, consent: Consent, log: &Path) -> Resul
     let task = ui.task("packages", format!("Install {}", packages.join(", ")));
     let installed = apt::run(&plan, log, |line| task.say(line));
     task.close(installed)?;
-    match missing(provider).as_slice() {
+    match missing(job).as_slice() {
         [] => Ok(()),
         still => bail!(
             "the packages are installed, but this host still lacks:{}\n  full log: {}",
@@ -237,7 +247,8 @@ mod tests {
         packages.sort_unstable();
         packages.dedup();
         assert_eq!(packages.len(), count);
-        assert!(missing(Provider::Libvirt).iter().all(|need| need.name() != "VBoxManage"));
-        assert!(missing(Provider::Virtualbox).iter().all(|need| need.name() != "virsh"));
+        assert!(missing(LIBVIRT).iter().all(|need| need.name() != "VBoxManage"));
+        assert!(missing(VIRTUALBOX).iter().all(|need| need.name() != "virsh"));
+        assert!(missing(Job::LocalBenchmark).iter().all(|need| !["virsh", "vagrant", "go"].contains(&need.name())));
     }
 }

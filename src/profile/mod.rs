@@ -24,7 +24,7 @@ use layers::Values;
 pub use nodes::NodeSpec;
 use path::Path;
 use read::{Leaf, Reading};
-pub use types::{Acceleration, Load, Profile, Provider, Role};
+pub use types::{Acceleration, Load, Profile, Provider, Role, Size};
 
 /// The built-in default profile.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");

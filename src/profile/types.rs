@@ -4,7 +4,7 @@
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The Kubernetes versions that `modules/kubernetes` pins.
 pub const KUBERNETES_VERSIONS: &[&str] = &["1.37.2"];
@@ -218,10 +218,40 @@ pub struct Network {
     pub services: Ipv4Net,
 }
 
+/// How much a benchmark measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Size {
+    /// One look at Rust and Wasm, as the demo took it: no intervals.
+    Smoke,
+    /// About two minutes: every arm, wide intervals.
+    #[default]
+    Quick,
+    /// About a quarter of an hour: every route, intervals of a few percent.
+    Standard,
+    /// About half an hour: for comparing one night with another.
+    Nightly,
+}
+
+impl Size {
+    /// The word on the command line and in profiles.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Quick => "quick",
+            Self::Standard => "standard",
+            Self::Nightly => "nightly",
+        }
+    }
+}
+
 /// The load of the benchmark.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Benchmark {
+    /// How much `provision bench` measures.
+    pub size: Size,
     /// Users that send requests at the same time, each waiting for its answer.
     #[schemars(range(min = 1, max = MAX_USERS))]
     pub users: u32,

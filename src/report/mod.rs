@@ -2,6 +2,10 @@
 //! their figures from `view` and their rows from `sections`, so that they
 //! cannot disagree.
 
+use anyhow::Result;
+
+use crate::bench::run::Run;
+
 mod html;
 mod markdown;
 mod numbers;
@@ -18,3 +22,8 @@ mod words;
 pub use html::html;
 pub use markdown::markdown;
 pub use terminal::terminal;
+
+/// What lies beside a run's document: extension and text.
+pub fn beside(run: &Run) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![("html", html(run)?), ("md", markdown(run))])
+}

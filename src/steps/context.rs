@@ -31,6 +31,8 @@ pub struct Context<'a> {
     pub emulated: bool,
     /// Image name to manifest digest, as preloaded.
     pub images: &'a BTreeMap<String, String>,
+    /// Image name to bytes of all its layers.
+    pub sizes: &'a BTreeMap<String, u64>,
     /// Where progress goes.
     pub ui: &'a Ui,
     /// What the scripts of each node said, until something changes.

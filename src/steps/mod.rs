@@ -21,6 +21,7 @@ mod run_smoke_benchmark;
 pub use context::Context;
 pub use node_files::{NodeFiles, NodeValues};
 pub use prove_runtime::Proof;
+pub use run_smoke_benchmark::{measure, seed};
 
 /// What a step found when it looked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,14 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Proof, Step};
-use crate::bench::{self, BenchResult, Environment, Settings};
+use crate::bench::design::{Choice, Design};
+use crate::bench::place::cluster::Cluster;
+use crate::bench::run::{Environment, PlaceKind, Run};
+use crate::bench::store::{self, Store};
+use crate::bench::engine;
+use crate::host;
+use crate::profile::Size;
+use crate::report;
 use crate::ui::Task;
 
 /// See the module.
@@ -20,53 +27,56 @@ impl Step for RunSmokeBenchmark {
 
     fn check(&self, cx: &Context) -> Result<Check> {
         let Some(path) = cx.lab.newest_result()? else { return Ok(Check::pending("no result of this lab yet")) };
-        let result = match BenchResult::load(&path) {
-            Ok(result) => result,
+        let run = match store::load(&path) {
+            Ok(run) => run,
             Err(error) => return Ok(Check::Pending(vec![format!("{error:#}")])),
         };
-        if result.cluster != cx.cluster()?.uid {
+        if run.place != (PlaceKind::Cluster { uid: cx.cluster()?.uid.clone() }) {
             return Ok(Check::pending("the newest result is of another cluster"));
         }
-        if result.environment.images != *cx.images {
+        if run.lanes.iter().any(|lane| cx.images.get(&lane.image) != Some(&lane.digest)) {
             return Ok(Check::pending("the newest result is of other images"));
         }
         Ok(Check::Done)
     }
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
-        let cluster = cx.cluster()?;
-        if Proof::load(cx.lab).is_none_or(|proof| proof.cluster != cluster.uid) {
-            bail!(
-                "the runtime of this lab is not proved, so figures would mean nothing\n  prove it: provision up --step prove_runtime"
-            );
+        let load = cx.profile.benchmark.load(cx.emulated);
+        let choice = Choice { users: load.users, seconds: load.seconds, seed: seed(), ..Choice::default() };
+        let run = measure(cx, &Design::of(Size::Smoke, cx.emulated, &choice)?, task)?;
+        if let Some(bad) = run.summary.iter().find(|summary| summary.succeeded == 0) {
+            bail!("arm {}: not one request succeeded: {}", bad.lane, run.verdict.sentence);
         }
-        let settings = settings(cx);
-        let arms = bench::run(cx.kubectl, &settings, task)?;
-        if let Some(bad) = arms.iter().find(|arm| arm.load.succeeded == 0) {
-            bail!("arm {}: not one of {} requests succeeded: {:?}", bad.arm, bad.load.requests, bad.load.errors);
-        }
-        let result = BenchResult {
-            format: bench::FORMAT.into(),
-            lab: cx.lab.name().into(),
-            cluster: cluster.uid.clone(),
-            time: jiff::Timestamp::now().to_string(),
-            settings,
-            environment: environment(cx)?,
-            arms,
-        };
-        result.save(cx.lab).map(drop)
+        Ok(())
     }
 }
 
-fn settings(cx: &Context) -> Settings {
-    let load = cx.profile.benchmark.load(cx.emulated);
-    Settings {
-        users: load.users,
-        seconds: load.seconds,
-        warmup_seconds: (load.seconds / 10).clamp(1, 10),
-        path: "/".into(),
-        shortened: cx.emulated,
+/// Another order of blocks each time; the result says which.
+#[must_use]
+pub fn seed() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(1)
+}
+
+/// Carries a design out in the lab's cluster and keeps the run with its reports.
+pub fn measure(cx: &Context, design: &Design, task: &Task) -> Result<Run> {
+    let uid = cx.cluster()?.uid.clone();
+    if Proof::load(cx.lab).is_none_or(|proof| proof.cluster != uid) {
+        bail!(
+            "the runtime of this lab is not proved, so figures would mean nothing\n  prove it: provision up --step prove_runtime"
+        );
     }
+    let place = Cluster {
+        kubectl: cx.kubectl,
+        node: cx.control_plane()?,
+        uid,
+        images: cx.images,
+        sizes: cx.sizes,
+        environment: environment(cx)?,
+        generators: 1,
+    };
+    let run = engine::run(design, &place, cx.lab.name(), task)?;
+    Store::at(cx.lab.results()).save(&run, &report::beside(&run)?)?;
+    Ok(run)
 }
 
 fn environment(cx: &Context) -> Result<Environment> {
@@ -76,22 +86,30 @@ fn environment(cx: &Context) -> Result<Environment> {
         &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
     let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
+    let printed = node.read("crun --version; runc --version; dpkg-query --show libwasmedge0", b"")?;
+    let version = |name: &str| {
+        let line = printed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.trim_start_matches(name).trim_start_matches(" version").trim().to_owned()
+    };
     Ok(Environment {
         emulated: cx.emulated,
-        host_cpu: host_cpu()?,
-        node_cpus: first.cpus,
-        node_memory_mib: first.memory_mib,
-        kubernetes: text("kubeletVersion"),
+        virtualised: true,
+        cpu: host::cpu_model()?,
+        cpus: first.cpus,
+        memory_mib: first.memory_mib,
         kernel: text("kernelVersion"),
-        container_runtime: text("containerRuntimeVersion"),
-        provision: env!("CARGO_PKG_VERSION").into(),
-        images: cx.images.clone(),
+        accounting: "cgroup v2".into(),
+        pinning: String::new(),
+        versions: [
+            ("provision", env!("CARGO_PKG_VERSION").to_owned()),
+            ("kubernetes", text("kubeletVersion")),
+            ("containerd", text("containerRuntimeVersion")),
+            ("crun", version("crun")),
+            ("runc", version("runc")),
+            ("libwasmedge", version("libwasmedge0")),
+        ]
+        .map(|(name, version)| (name.to_owned(), version))
+        .into(),
+        digests: cx.images.clone(),
     })
-}
-
-/// The host's CPU as /proc/cpuinfo names it.
-fn host_cpu() -> Result<String> {
-    let text = crate::paths::read(std::path::Path::new("/proc/cpuinfo"))?;
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model));
-    Ok(model.unwrap_or("unknown").to_owned())
 }

@@ -88,6 +88,7 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
         kubectl: &kubectl,
         emulated: true,
         images: &BTreeMap::new(),
+        sizes: &BTreeMap::new(),
         ui: &ui,
         checks: Mutex::new(None),
         cluster: Mutex::new(None),

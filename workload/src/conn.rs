@@ -1,6 +1,7 @@
 //! One connection: reads a request, writes the answer, over and over, without blocking.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::http::{self, MAX_HEAD, Received};
@@ -36,12 +37,16 @@ enum State {
     },
 }
 
-/// A connection and its buffers, which never grow beyond one head and one answer.
+/// A connection and its buffers, which never grow beyond two heads and one answer's body.
 pub struct Conn {
     stream: Stream,
     state: State,
     input: Vec<u8>,
-    output: Vec<u8>,
+    /// The answer's head.
+    head: Vec<u8>,
+    /// The answer's body: not copied behind its head, it may be large and not ours.
+    body: Cow<'static, [u8]>,
+    /// How much of both is out.
     written: usize,
     deadline: Instant,
 }
@@ -53,7 +58,8 @@ impl Conn {
             stream,
             state: State::Reading,
             input: Vec::new(),
-            output: Vec::new(),
+            head: Vec::new(),
+            body: Cow::default(),
             written: 0,
             deadline: Instant::now() + PATIENCE,
         }
@@ -102,13 +108,13 @@ impl Conn {
         let close = match http::receive(&self.input) {
             Received::Partial => return Ok(Next::Wait),
             Received::Request { length, request } => {
-                http::answer(&request, &mut self.output);
+                self.body = http::answer(&request, &mut self.head);
                 let close = request.close;
                 self.input.drain(..length);
                 close
             }
             Received::Bad(status, fault) => {
-                http::refuse(status, fault, &mut self.output);
+                self.body = http::refuse(status, fault, &mut self.head);
                 true
             }
         };
@@ -118,13 +124,16 @@ impl Conn {
     }
 
     fn write(&mut self, close: bool) -> io::Result<Next> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..])? {
+        while self.written < self.head.len() + self.body.len() {
+            let head = &self.head[self.written.min(self.head.len())..];
+            let body = &self.body[self.written.saturating_sub(self.head.len())..];
+            match self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])? {
                 0 => return Err(ErrorKind::WriteZero.into()),
                 length => self.written += length,
             }
         }
-        self.output.clear();
+        self.head.clear();
+        self.body = Cow::default();
         self.written = 0;
         if !close {
             self.state = State::Reading;

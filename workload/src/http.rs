@@ -1,5 +1,6 @@
 //! HTTP/1.1 as far as this server needs it: requests without a body, and answers.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use httparse::{EMPTY_HEADER, Header};
@@ -117,28 +118,28 @@ fn closes(value: &[u8], default: bool) -> bool {
         || (default && !options.any(|option| option.eq_ignore_ascii_case(b"keep-alive")))
 }
 
-/// Writes the answer to `request` into `output`.
-pub fn answer(request: &Request<'_>, output: &mut Vec<u8>) {
+/// Writes the head of the answer to `request` into `output`, and returns the body to send after it.
+pub fn answer(request: &Request<'_>, output: &mut Vec<u8>) -> Cow<'static, [u8]> {
     let handled = match ROUTES.iter().find(|(path, _)| *path == request.path) {
         Some((_, handler)) => handler(request.query).map_err(|fault| (Status::BadRequest, fault)),
         None => Err((Status::NotFound, "no such route".to_owned())),
     };
     match handled {
-        Ok(body) => write(Status::Ok, &body, request.head, request.close, output),
-        Err((status, fault)) => write(status, &fault_body(&fault), request.head, request.close, output),
+        Ok(body) => write(Status::Ok, body, request.head, request.close, output),
+        Err((status, fault)) => write(status, fault_body(&fault), request.head, request.close, output),
     }
 }
 
-/// Writes the answer to something that was no good request into `output`; the connection closes.
-pub fn refuse(status: Status, fault: &str, output: &mut Vec<u8>) {
-    write(status, &fault_body(fault), false, true, output);
+/// As [`answer`], to something that was no good request; the connection closes.
+pub fn refuse(status: Status, fault: &str, output: &mut Vec<u8>) -> Cow<'static, [u8]> {
+    write(status, fault_body(fault), false, true, output)
 }
 
 fn fault_body(fault: &str) -> Body {
     Body { content_type: "text/plain; charset=utf-8", bytes: format!("{fault}\n").into_bytes().into() }
 }
 
-fn write(status: Status, body: &Body, head: bool, close: bool, output: &mut Vec<u8>) {
+fn write(status: Status, body: Body, head: bool, close: bool, output: &mut Vec<u8>) -> Cow<'static, [u8]> {
     let allow = if status == Status::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
     // Writing to a `Vec` cannot fail.
     let _ = write!(
@@ -149,9 +150,7 @@ fn write(status: Status, body: &Body, head: bool, close: bool, output: &mut Vec<
         body.bytes.len(),
         if close { "close" } else { "keep-alive" },
     );
-    if !head {
-        output.extend_from_slice(&body.bytes);
-    }
+    if head { Cow::default() } else { body.bytes }
 }
 
 #[cfg(test)]

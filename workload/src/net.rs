@@ -4,7 +4,7 @@
 //! and `Write`), `wait`, `end_on_signals`, `process_id`, `TARGET`.
 //!
 //! No side sets `TCP_NODELAY`, since WasmEdge's sockets cannot; every answer is
-//! one write, so Nagle's algorithm has nothing to hold back.
+//! one gathering write, so Nagle's algorithm has nothing to hold back.
 
 #[cfg(not(target_os = "wasi"))]
 mod native;

@@ -10,7 +10,11 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 const HELLO: &str = "hello from provision\n";
+/// The SHA-256 of the body of `/body`, as another program made it.
+const BODY_DIGEST: &str = "d23548b3de02e9b8f2869043d6393ef970569b04466615fa40d58d5db48081bb";
 
 struct Server {
     child: Child,
@@ -82,6 +86,13 @@ fn read_one(reader: &mut impl BufRead) -> String {
     String::from_utf8(body).unwrap()
 }
 
+fn assert_is_the_64_kib(body: &str) {
+    assert_eq!(body.len(), 65_536);
+    assert!(body.starts_with(HELLO));
+    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, BODY_DIGEST);
+}
+
 #[test]
 fn every_route_answers() {
     let server = Server::start();
@@ -91,6 +102,10 @@ fn every_route_answers() {
         body(&server.get("/compute?n=1")),
         "267d294ad2fe2618846a5755ed3bb39d60fc70850dcdefa7f210d9c2f760fd35 1\n"
     );
+    assert_eq!(body(&server.get("/alloc")), "9fe4e4b7dfa946fb 1000\n");
+    let json = server.get("/json?n=2");
+    assert!(json.contains("Content-Type: application/json\r\n"), "{json}");
+    assert!(body(&json).contains(r#""orders":2,"lines":44,"pieces":128,"fragile":10,"net":298228,"#), "{json}");
     let info = server.get("/info");
     assert!(body(&info).contains("\"service\":\"provision-workload\""), "{info}");
     let head = server.exchange(b"HEAD / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
@@ -105,6 +120,8 @@ fn bad_requests_get_their_status_and_nothing_else_suffers() {
         ("nonsense\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET /compute?n=zero HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /json?n=1001 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /alloc?n HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "400"),
         ("GET /missing HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "404"),
         ("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc", "405"),
         (huge.as_str(), "431"),
@@ -135,6 +152,54 @@ fn a_connection_serves_many_requests_also_pipelined_and_in_pieces() {
     assert_eq!(read_one(&mut reader), HELLO);
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "closed once the peer has ended");
+}
+
+#[test]
+fn large_bodies_come_whole_whether_the_connection_stays_or_closes() {
+    let server = Server::start();
+    for _ in 0..10 {
+        assert_is_the_64_kib(body(&server.get("/body")));
+    }
+    let stream = server.connect();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    for _ in 0..50 {
+        (&stream).write_all(b"GET /body HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+        assert_is_the_64_kib(&read_one(&mut reader));
+        (&stream).write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+        assert_eq!(read_one(&mut reader), HELLO);
+    }
+    let head = server.exchange(b"HEAD /body HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    assert!(head.contains("Content-Length: 65536\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn readers_that_are_slow_hold_nobody_up_and_get_all() {
+    /// Twelve megabytes of answers: more than the kernel holds for a peer that does not read.
+    const REQUESTS: usize = 200;
+    let server = Server::start();
+    let slow: Vec<TcpStream> = (0..8).map(|_| server.connect()).collect();
+    for stream in &slow {
+        let mut stream = stream;
+        stream.write_all(&b"GET /body HTTP/1.1\r\nHost: t\r\n\r\n".repeat(REQUESTS)).unwrap();
+    }
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(body(&server.get("/")), HELLO);
+        assert_is_the_64_kib(body(&server.get("/body")));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    std::thread::scope(|scope| {
+        for stream in &slow {
+            scope.spawn(move || {
+                let mut reader = BufReader::new(stream);
+                let first = read_one(&mut reader);
+                assert_is_the_64_kib(&first);
+                for _ in 1..REQUESTS {
+                    assert!(read_one(&mut reader) == first, "another body than the first");
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Where servers run: the engine sees this trait, not containers, pods or SSH.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::loadgen;
 use super::run::{Cost, Environment, Lane, PlaceKind, Start};
 use crate::arms::Arm;
 use crate::proof::Evidence;
 
+pub mod cluster;
 pub mod local;
+pub mod procfs;
 
 /// A place that can run every arm.
 pub trait Place {
@@ -40,6 +42,11 @@ pub trait Server {
 
     /// Memory that it holds now and the most it ever held, KiB.
     fn memory(&self) -> Result<(u64, u64)>;
+
+    /// Its process on this host, where it has one here.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
 
     /// Loads it, one ask after the other.
     fn measure(&mut self, asks: &[Ask]) -> Result<Vec<Taken>>;
@@ -98,4 +105,21 @@ pub struct Taken {
     pub steal: f64,
     /// How often the server was throttled.
     pub throttled: u64,
+}
+
+/// What a local machine says of itself; versions and digests are the place's.
+pub fn machine() -> Result<Environment> {
+    let memory = crate::paths::read(std::path::Path::new("/proc/meminfo"))?;
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    let kernel = crate::paths::read(std::path::Path::new("/proc/sys/kernel/osrelease"))?;
+    let flags = procfs::cpuinfo("flags")?.unwrap_or_default();
+    Ok(Environment {
+        emulated: false,
+        virtualised: flags.split(' ').any(|flag| flag == "hypervisor"),
+        cpu: crate::host::cpu_model()?,
+        cpus: u32::try_from(std::thread::available_parallelism().context("count the CPUs")?.get())?,
+        memory_mib: total.unwrap_or(0_u64) / 1024,
+        kernel: kernel.trim().to_owned(),
+        ..Environment::default()
+    })
 }

@@ -11,11 +11,10 @@
 //! - `TcpListener::accept` asks for the peer's address on each call, a host
 //!   call that nobody needs: `Socket::accept` does not.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use wasmedge_wasi_socket::TcpStream;
 use wasmedge_wasi_socket::poll::{Subscription, poll};
 use wasmedge_wasi_socket::socket::{AddressFamily, Socket as Raw, SocketOptLevel, SocketOptName, SocketType};
 
@@ -25,7 +24,7 @@ use super::{BACKLOG, Interest, Socket, Source};
 pub const TARGET: &str = "wasm";
 
 /// A connection.
-pub struct Stream(TcpStream);
+pub struct Stream(Raw);
 
 /// A listening socket, and the address it was asked to listen on.
 pub struct Listener(Raw, SocketAddr);
@@ -48,19 +47,23 @@ impl Listener {
 
     /// The next waiting connection, non-blocking; `WouldBlock` if there is none.
     pub fn accept(&self) -> io::Result<Stream> {
-        self.0.accept(true).map(|socket| Stream(TcpStream::from(socket)))
+        self.0.accept(true).map(Stream)
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        self.0.recv(buffer)
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.write(buffer)
+        self.0.send(buffer)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.send_vectored(buffers, 0)
     }
 
     fn flush(&mut self) -> io::Result<()> {

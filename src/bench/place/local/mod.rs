@@ -58,6 +58,12 @@ impl Local {
         Ok(Self { parts, sources, pinning: Pinning::detect()?, work, serve })
     }
 
+    /// Which CPUs server and generator run on.
+    #[must_use]
+    pub fn pinning(&self) -> &Pinning {
+        &self.pinning
+    }
+
     fn serve(&self, arm: &dyn Arm, name: &str) -> Result<LocalServer<'_>> {
         let runtime = arm.runtime();
         // The host may manage its cgroups in either version: crun is told to
@@ -147,7 +153,7 @@ impl Place for Local {
 
 /// Memory of all the servers, shared pages counted once, KiB.
 fn together(servers: &[LocalServer]) -> Result<u64> {
-    servers.iter().map(|server| procfs::proportional(server.pid())).sum()
+    servers.iter().filter_map(Server::pid).map(procfs::proportional).sum()
 }
 
 impl Drop for Local {

@@ -77,11 +77,6 @@ impl<'a> LocalServer<'a> {
         Ok(server)
     }
 
-    /// CPU times are those of the process number; of the null server too.
-    pub(super) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// Asks `/` until it answers with 200, over a plain socket: a generator's
     /// own start would be measured with it.
     fn first_answer(&mut self) -> Result<Instant> {
@@ -178,6 +173,10 @@ impl Server for LocalServer<'_> {
 
     fn memory(&self) -> Result<(u64, u64)> {
         procfs::memory(self.pid)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.pid)
     }
 
     fn measure(&mut self, asks: &[Ask]) -> Result<Vec<Taken>> {

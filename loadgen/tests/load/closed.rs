@@ -1,70 +1,14 @@
-//! The generator against servers that misbehave in one way each, on loopback.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first fault")]
+//! Closed loops against servers that misbehave in one way each.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loadgen::result::{Errors, FORMAT, Report};
+use loadgen::result::{Errors, FORMAT};
 
-const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n";
-
-/// Serves each connection on a thread of its own, after its request's head has
-/// come; counts the connections. Lives as long as the test.
-fn serve(answer: impl Fn(TcpStream) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (answer, connections) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
-    let counter = connections.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            counter.fetch_add(1, Ordering::SeqCst);
-            let answer = answer.clone();
-            thread::spawn(move || {
-                if read_head(&mut stream) {
-                    answer(stream);
-                }
-            });
-        }
-    });
-    (url, connections)
-}
-
-fn read_head(stream: &mut TcpStream) -> bool {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => return false,
-        }
-    }
-    true
-}
-
-fn loadgen(url: &str, options: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(["--url", url])
-        .args(options.split_whitespace())
-        .output()
-        .expect("run loadgen")
-}
-
-fn report(output: &Output) -> Report {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|fault| panic!("{fault}: {}", String::from_utf8_lossy(&output.stderr)))
-}
-
-fn load(url: &str, options: &str) -> Report {
-    let output = loadgen(url, options);
-    assert!(output.status.success(), "{output:?}");
-    report(&output)
-}
+use crate::servers::{GOOD, NullServer, load, loadgen, read_head, report, serve, serve_late, serve_never};
 
 #[test]
 fn requests_are_counted_and_timed() {
@@ -84,14 +28,38 @@ fn requests_are_counted_and_timed() {
     assert!((phases.duration.mean_ms - sum).abs() < 0.01, "{} {sum}", phases.duration.mean_ms);
     let rate = report.requests as f64 / report.seconds_measured;
     assert!((report.requests_per_second - rate).abs() < 0.001);
+    let whole = &report.latency_uncorrected;
+    assert!((whole.mean_ms - phases.blocked.mean_ms - phases.duration.mean_ms).abs() < 0.01, "{}", whole.mean_ms);
+    assert!(whole.count == 50 && whole.p99_ms <= whole.p999_ms && whole.p999_ms <= whole.max_ms);
+    assert_eq!((&report.latency_corrected, &report.open_loop), (&None, &None), "that is for an open loop");
+    let measured_us = (report.ended_unix_us - report.started_unix_us) as f64;
+    assert!((measured_us / 1e6 - report.seconds_measured).abs() < 0.001, "{measured_us}");
+    assert_eq!((report.started_late_ms, report.name.as_str()), (0.0, ""));
+}
+
+#[test]
+fn the_generator_tells_what_it_takes() {
+    let server = NullServer::start();
+    let report = load(&server.url, "--users 10 --warmup 0.3 --seconds 1 --keep-alive --name mine");
+    assert_eq!(report.name, "mine");
+    let cpu = report.generator_cpu_seconds;
+    assert!(cpu > 0.001 && cpu < report.seconds_measured * 1.2, "one thread: {cpu} s");
+    assert!((500..30 * 1024).contains(&report.generator_peak_rss_kib), "{}", report.generator_peak_rss_kib);
+}
+
+#[test]
+fn ten_thousand_users_fit_into_30_mib() {
+    let server = NullServer::start();
+    let output = loadgen(&server.url, "--users 10000 --requests 20000 --keep-alive --timeout 20");
+    let report = report(&output);
+    // Where the system refuses so many open files, some fail; that takes no less memory.
+    assert!(report.succeeded > 500, "{:?}", report.error_examples);
+    assert!(report.generator_peak_rss_kib < 30 * 1024, "{} KiB", report.generator_peak_rss_kib);
 }
 
 #[test]
 fn a_slow_server_shows_in_waiting_alone() {
-    let (url, _) = serve(|mut stream| {
-        thread::sleep(Duration::from_millis(200));
-        stream.write_all(GOOD).unwrap();
-    });
+    let url = serve_late(Duration::from_millis(200));
     let report = load(&url, "--users 3 --requests 12");
     let phases = &report.phases;
     assert!(phases.waiting.p50_ms > 100.0, "{:?}", phases.waiting);
@@ -116,10 +84,7 @@ fn a_slow_body_shows_in_receiving_alone() {
 
 #[test]
 fn many_users_wait_side_by_side() {
-    let (url, _) = serve(|mut stream| {
-        thread::sleep(Duration::from_millis(200));
-        stream.write_all(GOOD).unwrap();
-    });
+    let url = serve_late(Duration::from_millis(200));
     let start = Instant::now();
     let report = load(&url, "--users 100 --requests 200");
     assert_eq!(report.succeeded, 200);
@@ -133,11 +98,7 @@ fn errors_are_counted_by_kind() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/", listener.local_addr().unwrap())
     };
-    let never = serve(|stream| {
-        thread::sleep(Duration::from_secs(20));
-        drop(stream);
-    })
-    .0;
+    let never = serve_never();
     let none = Errors::default();
     for (url, errors, example) in [
         (answer("HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhello"), Errors { status: 4, ..none }, "status 503"),
@@ -211,10 +172,7 @@ fn time_bounds_a_run_and_the_warm_up_is_not_counted() {
 
 #[test]
 fn requests_in_flight_at_the_end_may_end() {
-    let (url, _) = serve(|mut stream| {
-        thread::sleep(Duration::from_millis(700));
-        stream.write_all(GOOD).unwrap();
-    });
+    let url = serve_late(Duration::from_millis(700));
     let report = load(&url, "--users 2 --seconds 0.2");
     assert_eq!(report.succeeded, 2);
     assert!(report.seconds_measured >= 0.7 && report.requests_per_second < 3.0, "{report:?}");
@@ -236,6 +194,36 @@ fn keep_alive_uses_connections_again_and_outlives_their_end() {
     let connections = connections.load(Ordering::SeqCst);
     assert!((4..=6).contains(&connections), "{connections}");
     assert_eq!(report.phases.connecting.min_ms, 0.0);
+}
+
+#[test]
+fn an_end_that_comes_with_the_answer_is_no_error() {
+    // The server ends each connection without having said so: sometimes the
+    // end is there with the answer, sometimes it comes while the next is sent.
+    let (url, connections) =
+        serve(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n").unwrap());
+    let report = load(&url, "--users 4 --requests 200 --keep-alive");
+    assert_eq!((report.succeeded, report.errors), (200, Errors::default()), "{:?}", report.error_examples);
+    assert_eq!(connections.load(Ordering::SeqCst), 200);
+}
+
+#[test]
+fn a_long_answer_comes_whole() {
+    let body = "x".repeat(300_000);
+    let (url, _) = serve(move |mut stream| {
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len() + 6).as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        stream.write_all(b"hello\n").unwrap();
+    });
+    let report = load(&url, "--users 2 --requests 20 --expect hello");
+    assert_eq!((report.succeeded, report.body_bytes), (20, 20 * 300_006));
+
+    let (url, _) = serve(|mut stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhel").unwrap();
+        thread::sleep(Duration::from_millis(20));
+        stream.write_all(b"lo\n").unwrap();
+    });
+    assert_eq!(load(&url, "--requests 5 --expect hello").body_bytes, 30, "without a length, the end ends it");
 }
 
 #[test]

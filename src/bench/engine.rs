@@ -1,0 +1,283 @@
+//! Carries a design out at a place: calibration, rounds of blocks in random
+//! order, each with a fresh server, and what the arms cost beside.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::design::{self, Design, Load, Measure, Rate};
+use super::figures::{self, Pool};
+use super::place::{Ask, Place, Shape, Taken};
+use super::run::{Block, Calibration, FORMAT, Lane, Run, Verdict};
+use super::{gates, summary, verdict};
+use crate::arms::Arm;
+use crate::ui::Task;
+use crate::{canary, stats};
+
+/// Users and seconds of a look at a capacity that decides rates.
+const PILOT: (u32, f64) = (16, 0.4);
+/// Seconds of a calibration against the null server.
+const CALIBRATION_SECONDS: f64 = 1.0;
+
+/// A lane and its arm.
+struct Entry {
+    lane: Lane,
+    arm: &'static dyn Arm,
+}
+
+/// Capacities by route and arm, requests per second.
+type Capacities = BTreeMap<(String, &'static str), f64>;
+
+/// Runs the design.
+pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result<Run> {
+    let (began, started) = (Instant::now(), jiff::Timestamp::now());
+    let entries = lanes(design, place)?;
+    task.say("measure the generator against a server that does nothing");
+    let calibration = if design.twin { Some(calibrate(place, design)?) } else { None };
+    let capacities = pilot(design, place, task)?;
+
+    let mut blocks = Vec::new();
+    let mut pool = Pool::default();
+    let order = stats::schedule(design.seed, design.rounds as usize, entries.len());
+    let all = design.rounds as usize * entries.len();
+    for (round, row) in order.iter().enumerate() {
+        for (position, index) in row.iter().enumerate() {
+            let entry = &entries[*index];
+            task.say(&format!("block {} of {all}: {}", blocks.len() + 1, entry.lane.title));
+            let mut block = block(design, place, entry, &capacities, &mut pool)
+                .with_context(|| format!("measure arm {} in round {}", entry.lane.name, round + 1))?;
+            (block.round, block.position) = (number(round), number(position));
+            block.at_seconds = began.elapsed().as_secs_f64();
+            blocks.push(block);
+        }
+    }
+    let mut costs = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| design.replicas > 1 && entry.lane.twin_of.is_none()) {
+        task.say(&format!("{} servers of {} side by side", design.replicas, entry.lane.title));
+        let cost = place.replicas(entry.arm, design.replicas).context("find what a replica costs")?;
+        costs.insert(entry.lane.name.clone(), cost);
+    }
+
+    let lanes: Vec<Lane> = entries.into_iter().map(|entry| entry.lane).collect();
+    let mut environment = place.environment()?;
+    environment.digests.extend(lanes.iter().map(|lane| (lane.image.clone(), lane.digest.clone())));
+    let summary = summary::of(&design.measures, &lanes, &blocks, &pool)?;
+    let mut run = Run {
+        format: FORMAT.into(),
+        id: started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string(),
+        lab: lab.into(),
+        place: place.kind(),
+        size: design.size,
+        shortened: design.shortened,
+        seed: design.seed,
+        started: started.to_string(),
+        seconds: began.elapsed().as_secs_f64(),
+        environment,
+        lanes,
+        measures: design.measures.clone(),
+        calibration,
+        blocks,
+        costs,
+        summary,
+        gates: Vec::new(),
+        verdict: Verdict { valid: false, sentence: String::new(), because: Vec::new() },
+    };
+    run.gates = gates::of(&run);
+    run.verdict = verdict::of(&run);
+    Ok(run)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn lanes(design: &Design, place: &dyn Place) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for (index, arm) in design.arms.iter().enumerate() {
+        let (digest, image_bytes) = place.image(*arm).with_context(|| format!("look at arm {}", arm.name()))?;
+        let lane = Lane {
+            name: arm.name().into(),
+            title: arm.title().into(),
+            arm: arm.name().into(),
+            mode: arm.mode(),
+            runtime: arm.runtime(),
+            twin_of: None,
+            image: arm.image(),
+            digest,
+            image_bytes,
+        };
+        let twin = (index == 0 && design.twin).then(|| Lane {
+            name: format!("{}-again", lane.name),
+            title: format!("{} again", lane.title),
+            twin_of: Some(lane.name.clone()),
+            ..lane.clone()
+        });
+        entries.push(Entry { lane, arm: *arm });
+        entries.extend(twin.map(|lane| Entry { lane, arm: *arm }));
+    }
+    Ok(entries)
+}
+
+fn calibrate(place: &dyn Place, design: &Design) -> Result<Calibration> {
+    let mut server = place.start_null()?;
+    let seconds = if design.shortened { CALIBRATION_SECONDS * 3.0 } else { CALIBRATION_SECONDS };
+    let ask = |keep_alive| Ask {
+        path: "/".into(),
+        expect: design::ROUTES[0].expect.into(),
+        keep_alive,
+        shape: Shape::Closed { users: PILOT.0, seconds },
+        warmup_seconds: 0.2,
+    };
+    let taken = server.measure(&[ask(false), ask(true)]).context("measure the generator against the null server")?;
+    ensure!(taken.len() == 2, "the null server was measured {} times instead of twice", taken.len());
+    Ok(Calibration {
+        null_close_rate: taken[0].report.requests_per_second,
+        null_keep_alive_rate: taken[1].report.requests_per_second,
+    })
+}
+
+/// A short look at each arm's capacity on each route whose open loop has a
+/// rate that depends on it.
+fn pilot(design: &Design, place: &dyn Place, task: &Task) -> Result<Capacities> {
+    let mut routes: Vec<&Measure> = Vec::new();
+    for measure in &design.measures {
+        let depends = matches!(&measure.load, Load::Open { rate: Rate::Slowest(_) | Rate::Own(_), .. });
+        if depends && routes.iter().all(|known| known.route != measure.route) {
+            routes.push(measure);
+        }
+    }
+    let mut capacities = Capacities::new();
+    if routes.is_empty() {
+        return Ok(capacities);
+    }
+    for arm in &design.arms {
+        task.say(&format!("a first look at {}", arm.title()));
+        let lane = Lane { name: format!("{}-pilot", arm.name()), ..lanes_name(*arm) };
+        let mut server = place.start(&lane, *arm)?;
+        let seconds = if design.shortened { PILOT.1 * 5.0 } else { PILOT.1 };
+        let asks: Vec<Ask> = routes
+            .iter()
+            .map(|measure| Ask {
+                path: measure.path.clone(),
+                expect: measure.expect.clone(),
+                keep_alive: measure.keep_alive,
+                shape: Shape::Closed { users: PILOT.0, seconds },
+                warmup_seconds: seconds / 4.0,
+            })
+            .collect();
+        let taken = server.measure(&asks).with_context(|| format!("take a first look at arm {}", arm.name()))?;
+        for (measure, taken) in routes.iter().zip(taken) {
+            capacities.insert((measure.route.clone(), arm.name()), taken.report.requests_per_second);
+        }
+    }
+    Ok(capacities)
+}
+
+/// A lane that is not part of the run.
+fn lanes_name(arm: &dyn Arm) -> Lane {
+    Lane {
+        name: arm.name().into(),
+        title: arm.title().into(),
+        arm: arm.name().into(),
+        mode: arm.mode(),
+        runtime: arm.runtime(),
+        twin_of: None,
+        image: arm.image(),
+        digest: String::new(),
+        image_bytes: 0,
+    }
+}
+
+fn block(
+    design: &Design,
+    place: &dyn Place,
+    entry: &Entry,
+    capacities: &Capacities,
+    pool: &mut Pool,
+) -> Result<Block> {
+    let mut server = place.start(&entry.lane, entry.arm)?;
+    let evidence = server.evidence()?;
+    let (idle_kib, _) = server.memory()?;
+    let mut asks = vec![canary_ask(design)];
+    for measure in &design.measures {
+        asks.push(ask(design, measure, entry.arm, capacities, asks.len())?);
+    }
+    let mut taken = server.measure(&asks)?;
+    ensure!(taken.len() == asks.len(), "{} of {} measures were taken", taken.len(), asks.len());
+    let canary_us = canary_us(design, &taken.remove(0))?;
+    let mut figures = Vec::new();
+    for (measure, taken) in design.measures.iter().zip(&taken) {
+        pool.add(&measure.name, &entry.lane.name, &taken.report)?;
+        figures.push(figures::of(measure, taken));
+    }
+    let (_, peak_kib) = server.memory()?;
+    Ok(Block {
+        round: 0,
+        position: 0,
+        lane: entry.lane.name.clone(),
+        at_seconds: 0.0,
+        evidence,
+        canary_us,
+        start: server.start(),
+        figures,
+        idle_kib,
+        peak_kib,
+    })
+}
+
+/// A computation whose answer this program knows.
+fn canary_ask(design: &Design) -> Ask {
+    let rounds = canary::rounds(design.shortened);
+    Ask {
+        path: format!("/compute?n={rounds}"),
+        expect: canary::answer(rounds),
+        keep_alive: true,
+        shape: Shape::Count(canary::REQUESTS),
+        warmup_seconds: 0.0,
+    }
+}
+
+/// Its best time; a server that computes something else is not measured.
+fn canary_us(design: &Design, taken: &Taken) -> Result<u64> {
+    let report = &taken.report;
+    ensure!(
+        report.succeeded == report.requests && report.succeeded > 0,
+        "canary: {} of {} answers to /compute?n={} are right: {}",
+        report.succeeded,
+        report.requests,
+        canary::rounds(design.shortened),
+        report.error_examples.first().map(|example| example.message.as_str()).unwrap_or_default()
+    );
+    Ok((report.phases.duration.min_ms * 1000.0).round() as u64)
+}
+
+fn ask(design: &Design, measure: &Measure, arm: &dyn Arm, capacities: &Capacities, index: usize) -> Result<Ask> {
+    let shape = match measure.load {
+        Load::Closed { users } => Shape::Closed { users, seconds: measure.seconds },
+        Load::Open { rate, connections } => {
+            let of_route = |name: Option<&'static str>| {
+                let found = capacities
+                    .iter()
+                    .filter(|((route, arm), _)| *route == measure.route && name.is_none_or(|name| name == *arm));
+                found.map(|(_, capacity)| *capacity).fold(f64::INFINITY, f64::min)
+            };
+            let rate = match rate {
+                Rate::Slowest(share) => share * of_route(None),
+                Rate::Own(share) => share * of_route(Some(arm.name())),
+                Rate::Fixed(rate) => rate,
+            };
+            ensure!(rate.is_finite() && rate > 0.0, "route {} has no capacity to take a rate from", measure.route);
+            // Every arm meets the same schedule, every measure another one.
+            let seed = design.seed.wrapping_add(index as u64);
+            Shape::Open { rate: rate.max(1.0).round(), connections, seconds: measure.seconds, seed }
+        }
+    };
+    Ok(Ask {
+        path: measure.path.clone(),
+        expect: measure.expect.clone(),
+        keep_alive: measure.keep_alive,
+        shape,
+        warmup_seconds: measure.warmup_seconds,
+    })
+}

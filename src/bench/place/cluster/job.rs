@@ -1,0 +1,168 @@
+//! The generator as a Job, and the sampler beside it.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::sampler::Samples;
+use super::{Cluster, GENERATOR};
+use crate::arms::NAMESPACE;
+use crate::bench::loadgen;
+use crate::bench::merge::merge;
+use crate::bench::place::{Ask, Shape};
+use crate::{pods, templates};
+
+/// What a Job may take besides its load: to be scheduled and started.
+const AROUND: Duration = Duration::from_secs(420);
+/// Seconds between two loads: long enough for a look at the server's CPU time in between.
+const GAP: f64 = 0.5;
+/// Seconds until several generators begin together.
+const TOGETHER: u64 = 20;
+/// Where the sampler is told to stop.
+const STOP: &str = "/run/provision-sample.stop";
+
+/// Loads the server at `address` by each ask; the reports of several
+/// generators are one.
+pub fn run(
+    cluster: &Cluster,
+    server: &str,
+    address: &str,
+    group: &str,
+    asks: &[Ask],
+) -> Result<(Vec<loadgen::Report>, Samples)> {
+    let name = format!("load-{server}");
+    pods::delete(cluster.kubectl, "job", &name)?;
+    let seconds: f64 = asks.iter().map(seconds).sum();
+    let limit = AROUND + Duration::from_secs_f64(seconds);
+    cluster.node.read(&format!("rm -f {STOP}"), b"")?;
+    std::thread::scope(|scope| {
+        let sample = format!(
+            "bash /opt/provision/sample.sh {} {STOP} {}",
+            shell_words::quote(group),
+            limit.as_secs()
+        );
+        let sampler = scope.spawn(move || cluster.node.read(&sample, b""));
+        let reports = load(cluster, &name, address, asks, limit);
+        // Whatever the load's end, the sampler is told to stop.
+        let stopped = cluster.node.read(&format!("touch {STOP}"), b"");
+        let sampled = sampler.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the sampler's thread panicked")));
+        let reports = reports?;
+        stopped?;
+        Ok((reports, Samples::parse(&sampled.context("sample the server's CPU time")?)))
+    })
+}
+
+fn seconds(ask: &Ask) -> f64 {
+    let own = match ask.shape {
+        Shape::Count(_) => 60.0,
+        Shape::Closed { seconds, .. } | Shape::Open { seconds, .. } => seconds,
+    };
+    own + ask.warmup_seconds + GAP
+}
+
+fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Duration) -> Result<Vec<loadgen::Report>> {
+    cluster.kubectl.apply(&manifest(cluster, name, address, asks, limit)?)?;
+    let ended = cluster.kubectl.wait_for(&format!("job {NAMESPACE}/{name} does not end"), limit, |kubectl| {
+        let job = kubectl.json(&["get", "job", "--namespace", NAMESPACE, name])?;
+        let status = &job["status"];
+        if status["succeeded"].as_u64() == Some(cluster.generators.into()) {
+            return Ok(Ok(true));
+        }
+        if status["failed"].as_u64().unwrap_or(0) > 0 {
+            return Ok(Ok(false));
+        }
+        let pods = kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
+        let troubles = pods["items"].as_array().into_iter().flatten().filter_map(pods::trouble);
+        if let Some(trouble) = troubles.into_iter().next() {
+            bail!("job {NAMESPACE}/{name}: {trouble}");
+        }
+        Ok(Err(format!("{} of its pods are active", status["active"].as_u64().unwrap_or(0))))
+    })?;
+    let printed = cluster.kubectl.read(&[
+        "logs",
+        "--namespace",
+        NAMESPACE,
+        "--selector",
+        &format!("job-name={name}"),
+        "--tail=-1",
+        "--max-log-requests=64",
+    ])?;
+    ensure!(ended, "the load generator failed: {}", printed.trim().chars().take(600).collect::<String>());
+    pods::delete(cluster.kubectl, "job", name)?;
+    let mut reports = Vec::new();
+    for (index, _) in asks.iter().enumerate() {
+        let wanted = format!("{index}");
+        let of_ask = printed
+            .lines()
+            .filter(|line| line.starts_with('{'))
+            .map(loadgen::read)
+            .filter(|report| report.as_ref().map_or(true, |report| report.name == wanted));
+        let of_ask = of_ask.collect::<Result<Vec<_>>>()?;
+        ensure!(
+            of_ask.len() == cluster.generators as usize,
+            "{} of {} generators reported load {index}",
+            of_ask.len(),
+            cluster.generators
+        );
+        reports.push(merge(of_ask)?);
+    }
+    Ok(reports)
+}
+
+fn manifest(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Duration) -> Result<String> {
+    #[derive(Serialize)]
+    struct Values<'a> {
+        name: &'a str,
+        namespace: &'a str,
+        image: &'a str,
+        node: &'a str,
+        generators: u32,
+        deadline: u64,
+        plan: String,
+        gap: f64,
+        start_at: u128,
+    }
+    let plan: Vec<Value> =
+        asks.iter().enumerate().map(|(index, ask)| entry(index, address, ask, cluster.generators)).collect();
+    // One generator begins when it can; several wait for one another.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("read the clock")?;
+    let start = if cluster.generators > 1 { now + Duration::from_secs(TOGETHER) } else { now };
+    let plan = serde_json::to_string(&plan).context("write the generator's plan")?;
+    let values = Values {
+        name,
+        namespace: NAMESPACE,
+        image: GENERATOR,
+        node: cluster.node.name(),
+        generators: cluster.generators,
+        deadline: limit.as_secs(),
+        // A JSON string is a YAML string too, once it is quoted as JSON again.
+        plan: plan.replace('\\', "\\\\").replace('"', "\\\""),
+        gap: GAP,
+        start_at: start.as_millis(),
+    };
+    templates::render("bench-job.yaml", include_str!("../../../../templates/kubernetes/bench-job.yaml.tera"), &values)
+}
+
+fn entry(index: usize, address: &str, ask: &Ask, generators: u32) -> Value {
+    let mut entry = json!({
+        "name": index.to_string(),
+        "url": format!("http://{address}{}", ask.path),
+        "expect": ask.expect,
+        "keep_alive": ask.keep_alive,
+        "warmup": ask.warmup_seconds,
+    });
+    let share = |users: u32| users.div_ceil(generators).max(1);
+    let more = match ask.shape {
+        Shape::Count(requests) => json!({"requests": requests, "users": 1, "warmup": 0.0}),
+        Shape::Closed { users, seconds } => json!({"users": share(users), "seconds": seconds}),
+        Shape::Open { rate, connections, seconds, seed } => json!({
+            "rate": rate / f64::from(generators), "users": share(connections), "seconds": seconds, "seed": seed,
+        }),
+    };
+    if let (Some(entry), Value::Object(more)) = (entry.as_object_mut(), more) {
+        entry.extend(more);
+    }
+    entry
+}

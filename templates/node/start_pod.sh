@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Makes the pod whose manifest comes on standard input and prints when what
+# happened, a line KEY=VALUE each; times are microseconds since 1970 by this
+# node's clock, so that nothing of the way here is measured.
+#
+#   asked      the API server is asked for the pod
+#   scheduled  the kubelet begins with it (its cgroup appears)
+#   created    its container is made (the sandbox and its network are there)
+#   listening  the server says so in its log
+#   answered   the first answer with status 200 is here
+#   ip, uid, container
+# usage: start_pod.sh NAME PORT SECONDS <MANIFEST
+set -euo pipefail
+export LC_ALL=C
+
+name=${1:?} port=${2:?} seconds=${3:?}
+pki=/etc/kubernetes/pki
+namespace=provision
+deadline=$((SECONDS + seconds))
+
+late() {
+  ((SECONDS < deadline)) && return 1
+  echo "pod $namespace/$name: $1 after $seconds s" >&2
+  exit 1
+}
+
+# The API is asked by curl: kubectl alone takes a second to start on an emulated machine.
+source /opt/provision/node.env
+asked=${EPOCHREALTIME/./}
+answer=$(curl --silent --show-error --fail-with-body --max-time 60 --cacert "$pki/ca.crt" \
+  --cert "$pki/apiserver-kubelet-client.crt" --key "$pki/apiserver-kubelet-client.key" \
+  --header 'Content-Type: application/yaml' --data-binary @- \
+  "https://${NODE_IP:?}:6443/api/v1/namespaces/$namespace/pods")
+[[ $answer =~ \"uid\":\ *\"([0-9a-f-]+)\" ]]
+uid=${BASH_REMATCH[1]}
+
+# What CNI remembers of a pod names its address before the API does.
+ip=
+until [[ $ip ]]; do
+  for result in /var/lib/cni/results/*; do
+    [[ -r $result ]] || continue
+    text=$(<"$result")
+    if [[ $text == *"$uid"* && $text =~ \"address\":\ *\"([0-9.]+)/ ]]; then ip=${BASH_REMATCH[1]}; fi
+  done
+  late "it has no address" || [[ $ip ]] || sleep 0.01
+done
+
+answered=
+until [[ $answered ]]; do
+  if { exec 3<>"/dev/tcp/$ip/$port"; } 2>/dev/null; then
+    printf 'GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$ip" >&3
+    if IFS= read -r -t 60 status <&3 && [[ $status == *' 200 '* ]]; then answered=${EPOCHREALTIME/./}; fi
+    exec 3>&-
+  fi
+  late "it does not answer" || [[ $answered ]] || sleep 0.005
+done
+
+# The rest is read afterwards: files remember when they came.
+born() { stat --format=%.6Y "$1" | tr -d .; }
+group=(/sys/fs/cgroup/kubepods.slice/*pod"${uid//-/_}".slice /sys/fs/cgroup/kubepods.slice/*/*pod"${uid//-/_}".slice)
+scheduled=
+for folder in "${group[@]}"; do
+  [[ -d $folder ]] && scheduled=$(stat --format=%.6W "$folder" | tr -d .) && cgroup=$folder
+done
+container=
+for scope in "${cgroup:?the pod has no cgroup}"/cri-containerd-*.scope; do
+  id=${scope##*cri-containerd-}
+  id=${id%.scope}
+  bundle=/run/containerd/io.containerd.runtime.v2.task/k8s.io/$id
+  if [[ -r $bundle/config.json && $(<"$bundle/config.json") == *'"io.kubernetes.cri.container-type":"container"'* ]]; then
+    container=$id
+    created=$(born "$bundle/config.json")
+  fi
+done
+logs=(/var/log/pods/"${namespace}_${name}_$uid"/*/0.log)
+listening=$answered
+while read -r time _ _ line; do
+  [[ $line == *'listening on'* ]] && listening=$(date --date="$time" +%s%6N) && break
+done <"${logs[0]}"
+
+printf '%s=%s\n' asked "$asked" scheduled "$scheduled" created "${created:?no container of the pod}" \
+  listening "$listening" answered "$answered" ip "$ip" uid "$uid" container "$container" cgroup "$cgroup"
