@@ -13,7 +13,7 @@ pub fn markdown(run: &Run) -> String {
     let mut parts = vec![verdict(run)];
     parts.extend(sections::all(&view).iter().map(|section| table(&view, section)));
     let twin = words::twin(&view).into_iter();
-    let gates = words::open_gates(&view).into_iter().map(words::gate);
+    let gates = words::open_gates(&view).into_iter().map(|gate| words::gate(run, gate));
     let notes = words::emulated(run).into_iter().chain(words::notes(&view));
     let remarks: Vec<String> = twin.chain(gates).chain(notes).map(|line| format!("- {}", escaped(&line))).collect();
     if !remarks.is_empty() {
@@ -25,11 +25,8 @@ pub fn markdown(run: &Run) -> String {
 
 fn verdict(run: &Run) -> String {
     let verdict = &run.verdict;
-    let heading = if verdict.valid {
-        format!("**{}**", escaped(&verdict.sentence))
-    } else {
-        format!("**INVALID, no answer:** {}", escaped(&verdict.sentence))
-    };
+    let sentence = escaped(&words::sentence(run));
+    let heading = if verdict.valid { format!("**{sentence}**") } else { format!("**INVALID, no answer:** {sentence}") };
     let because = verdict.because.iter().map(|because| format!("- {}", escaped(because)));
     let because: Vec<String> = because.collect();
     if because.is_empty() { heading } else { format!("{heading}\n\n{}", because.join("\n")) }

@@ -21,7 +21,7 @@ pub fn terminal(run: &Run) -> String {
     let verdict = &run.verdict;
     let mut say = |line: String, indent: &str| text.push(words::wrap(&line, WIDTH, indent));
     let invalid = if verdict.valid || verdict.sentence.starts_with("invalid") { "" } else { "invalid: " };
-    say(format!("{invalid}{}", verdict.sentence), "  ");
+    say(format!("{invalid}{}", words::sentence(run)), "  ");
     for because in &verdict.because {
         say(format!("- {because}"), "  ");
     }
@@ -29,7 +29,7 @@ pub fn terminal(run: &Run) -> String {
         say(twin, "     ");
     }
     for gate in words::open_gates(&view) {
-        say(words::gate(gate), "  ");
+        say(words::gate(run, gate), "  ");
     }
     for note in words::emulated(run).into_iter().chain(words::notes(&view)) {
         say(note, "  ");

@@ -4,7 +4,7 @@
 use crate::arms::{Mode, Runtime};
 use crate::bench::design::{Load, Measure};
 use crate::bench::run::{Block, Lane, Run, Summary};
-use crate::stats::Interval;
+use crate::stats::{self, Interval};
 
 /// The measure of the demo's table.
 pub(super) const DEMO: &str = "tiny-close";
@@ -143,7 +143,9 @@ impl<'a> View<'a> {
 
     /// The median over the lane's blocks of what `figure` finds in them.
     pub fn median(&self, lane: &str, figure: impl Fn(&'a Block) -> Option<f64>) -> Option<f64> {
-        median(self.run.blocks.iter().filter(|block| block.lane == lane).filter_map(figure).collect())
+        let blocks = self.run.blocks.iter().filter(|block| block.lane == lane);
+        let values: Vec<f64> = blocks.filter_map(figure).filter(|value| value.is_finite()).collect();
+        stats::median(&values)
     }
 
     /// Requests of a measure that failed, over all blocks of a lane.
@@ -157,14 +159,6 @@ impl<'a> View<'a> {
 /// Whether requests follow a schedule.
 pub(super) fn is_open(measure: &Measure) -> bool {
     matches!(measure.load, Load::Open { .. })
-}
-
-/// The middle of the finite values.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.retain(|value| value.is_finite());
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    Some(f64::midpoint(values[last / 2], values[values.len() / 2]))
 }
 
 /// What a lane is, in words.
@@ -193,13 +187,6 @@ pub(super) fn short_title<'a>(lane: &'a Lane, lanes: &[&Lane]) -> &'a str {
 mod tests {
     use super::*;
     use crate::report::synthetic;
-
-    #[test]
-    fn the_median_is_the_middle_and_ignores_what_is_no_number() {
-        assert_eq!(median(vec![3.0, f64::NAN, 1.0]), Some(2.0));
-        assert_eq!(median(vec![5.0, 1.0, 3.0]), Some(3.0));
-        assert_eq!(median(vec![]), None);
-    }
 
     #[test]
     fn short_titles_tell_lanes_apart() {

@@ -64,10 +64,26 @@ pub(super) fn open_gates<'a>(view: &View<'a>) -> Vec<&'a Gate> {
     gates
 }
 
-/// What a gate that does not hold means.
-pub(super) fn gate(gate: &Gate) -> String {
+/// What a gate that does not hold means; short where the verdict says it already.
+pub(super) fn gate(run: &Run, gate: &Gate) -> String {
     let kind = if gate.decisive { "does not hold" } else { "caution" };
-    format!("{kind}: {}: {}", gate.name, gate.detail)
+    if !gate.detail.is_empty() && run.verdict.sentence.contains(&gate.detail) {
+        return format!("{kind}: {}", gate.name);
+    }
+    format!("{kind}: {}: {}", gate.name, cut(&gate.detail))
+}
+
+/// The verdict; which is as long as what went wrong.
+pub(super) fn sentence(run: &Run) -> String {
+    cut(&run.verdict.sentence)
+}
+
+/// No more of `text` than anybody reads; faults may be told block by block.
+fn cut(text: &str) -> String {
+    const MOST: usize = 480;
+    let Some((end, _)) = text.char_indices().nth(MOST) else { return text.to_owned() };
+    let end = text[..end].rfind("; ").or_else(|| text[..end].rfind(' ')).unwrap_or(end);
+    format!("{} … (the rest is in the run's document)", &text[..end])
 }
 
 /// What stands above all else where the machine is emulated.
@@ -254,6 +270,15 @@ pub(super) fn wrap(text: &str, width: usize, indent: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_faults_are_cut_between_two() {
+        let faults = vec!["wasm-aot, round 1: link `mode`"; 72].join("; ");
+        let text = cut(&faults);
+        assert!(text.chars().count() < 520 && text.contains("`mode` … ("), "{text}");
+        assert_eq!(cut("µ"), "µ");
+        assert!(cut(&"µ".repeat(1_000)).starts_with("µµ"));
+    }
 
     #[test]
     fn ratios_are_set_in_one_piece() {

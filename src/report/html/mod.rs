@@ -23,6 +23,7 @@ struct Page<'a> {
     context: String,
     valid: bool,
     emulated: bool,
+    long: bool,
     sentence: String,
     because: Vec<String>,
     checks: String,
@@ -71,6 +72,9 @@ impl From<Panel> for PanelView {
     }
 }
 
+/// Characters of a verdict that is set smaller.
+const LONG: usize = 160;
+
 /// The page as HTML. Its link to the raw data is `<id>.json` beside it.
 ///
 /// # Errors
@@ -101,10 +105,11 @@ pub fn html(run: &Run) -> Result<String> {
         context: words::context(&view),
         valid: run.verdict.valid,
         emulated: run.environment.emulated,
-        sentence: words::typeset(&run.verdict.sentence),
+        long: run.verdict.sentence.chars().count() > LONG,
+        sentence: words::typeset(&words::sentence(run)),
         because: run.verdict.because.iter().map(|because| words::typeset(because)).collect(),
         checks: checks(run),
-        open_gates: words::open_gates(&view).into_iter().map(|gate| words::typeset(&words::gate(gate))).collect(),
+        open_gates: words::open_gates(&view).into_iter().map(|gate| words::typeset(&words::gate(run, gate))).collect(),
         notes: words::notes(&view),
         control: view.control_title(),
         level: view.any_interval().map(|interval| numbers::percent(interval.level)),

@@ -236,6 +236,7 @@ pub(super) fn gates(run: &Run) -> Vec<GateView<'_>> {
         "canary" => "Does the time of a computation confirm it?",
         "a/a" => "Is the control equal to itself?",
         "generator" => "Was the generator fast enough not to measure itself?",
+        "pace" => "Did open loops send when they said?",
         "errors" => "Did all requests succeed?",
         "steal" => "Did the hypervisor leave the CPU to us?",
         "throttling" => "Did no server hit its CPU limit?",

@@ -1,12 +1,6 @@
 //! Latency by percentile, a line per lane, as far as the samples allow. The
 //! axis is HdrHistogram's: equal steps for 50 %, 90 %, 99 %, 99.9 %.
 
-use anyhow::{Context, Result};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
-
 use super::super::numbers;
 use super::super::view::{View, short_title};
 use super::super::words;
@@ -14,8 +8,10 @@ use super::canvas::{Canvas, Point};
 use super::forest::Panel;
 use super::look::{Look, looks};
 use super::scale::{LogScale, spread};
+use crate::bench;
 use crate::bench::design::Measure;
 use crate::bench::run::{Lane, Summary};
+use anyhow::{Context, Result};
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 272.0;
@@ -109,11 +105,7 @@ fn line(base64: &str, reach: f64) -> Result<Line> {
     if base64.is_empty() || reach <= 50.0 {
         return Ok(Vec::new());
     }
-    let bytes = BASE64_STANDARD.decode(base64).context("decode a histogram's base64")?;
-    let histogram: Histogram<u64> = Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
-        .map_err(|error| anyhow::anyhow!("{error}"))
-        .context("read a histogram")?;
+    let histogram = bench::decode(base64)?;
     if histogram.is_empty() {
         return Ok(Vec::new());
     }

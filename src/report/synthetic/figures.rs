@@ -10,8 +10,7 @@ use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use super::{Arm, interval};
 use crate::bench::design::{Load, Measure};
 use crate::bench::run::{Block, Figures, Percentiles, PhaseTimes, Ratios, Start, Summary};
-use crate::report::view;
-use crate::stats::{Interval, Method};
+use crate::stats::{self, Interval, Method};
 
 /// Noise of a fixed seed (xorshift64*), so that snapshots stay.
 pub struct Noise(pub u64);
@@ -126,7 +125,7 @@ pub fn summaries(measures: &[Measure], arms: &[Arm], blocks: &[Block], noise: &m
             let ratio = |figure: fn(&Figures) -> f64| {
                 if arm.0 == "native" { None } else { paired(&of("native", figure), &of(arm.0, figure)) }
             };
-            let median = |figure: fn(&Figures) -> f64| view::median(of(arm.0, figure)).unwrap();
+            let median = |figure: fn(&Figures) -> f64| stats::median(&of(arm.0, figure)).unwrap();
             let open = matches!(measure.load, Load::Open { .. });
             let wanted: u64 = of(arm.0, |figures| figures.succeeded as f64).iter().sum::<f64>() as u64;
             let p50 = median(|figures| figures.p50_ms);

@@ -31,13 +31,10 @@ pub fn quick() -> Run {
 /// The quick run of a machine on which the A/A twin is not equal.
 pub fn invalid() -> Run {
     let mut run = quick();
-    run.verdict = Verdict {
-        valid: false,
-        sentence: "invalid, because a/a does not hold: native differs from itself".into(),
-        because: Vec::new(),
-    };
+    let fault = "tiny-close rate 1.090 x (1.050-1.130): the same arm differs from itself by more than 5 %";
     run.gates[2].passed = false;
-    run.gates[2].detail = "native-again is 1.09 x (1.05-1.13) of native on tiny-close".into();
+    run.gates[2].detail = fault.into();
+    run.verdict = Verdict { valid: false, sentence: format!("invalid, because {fault}"), because: Vec::new() };
     run.gates[5].passed = false;
     run.gates[5].detail = "the hypervisor took 7.1 % of the CPU in round 2".into();
     run
@@ -82,13 +79,14 @@ pub fn of(size: Size) -> Run {
         gates: gates(),
         verdict: Verdict {
             valid: true,
-            sentence: "Wasm compiled ahead of time answers 0.93 x (0.91-0.95) as many requests per second as Rust, \
-                       interpreted 0.61 x (0.60-0.63)"
+            sentence: "requests per second, of Rust's: Wasm (AOT): tiny route 0.93 x (0.91-0.95), computing 0.89 x \
+                       (0.88-0.90); Wasm (interpreter): tiny route 0.61 x (0.60-0.63), computing 0.06 x (0.06-0.07)"
                 .into(),
             because: vec![
-                "Wasm wins: its image is 0.78 x as large".into(),
-                "Wasm loses: CPU per request, memory (12 x idle), start (1.5 x)".into(),
-                "waiting explains it: sockets go through WasmEdge's host functions".into(),
+                "image: 996 KiB against 1279 KiB, 78 % of native's".into(),
+                "start to the first answer: 249 ms against 227 ms; the container itself 58 ms against 37 ms".into(),
+                "memory at its peak: 18.2 MiB against 1.5 MiB; one more replica adds 7.8 MiB against 0.9 MiB".into(),
+                "CPU time per request, of native's: tiny-close 1.08 x (1.07-1.10)".into(),
             ],
         },
     }
