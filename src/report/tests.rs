@@ -31,6 +31,20 @@ fn hostile() -> Run {
     run
 }
 
+/// A run of servers on the host, which have neither a scheduler nor a sandbox.
+fn local() -> Run {
+    let mut run = synthetic::quick();
+    run.place = PlaceKind::Local;
+    for block in &mut run.blocks {
+        let start = &mut block.start;
+        (start.scheduling_ms, start.sandbox_ms) = (None, None);
+        start.total_ms = start.container_ms + start.first_byte_ms;
+        block.peak_kib = 0;
+    }
+    run.costs.clear();
+    run
+}
+
 /// A page that parses as XML has every element closed and every text escaped.
 fn parsed(page: &str) -> usize {
     let body = page.strip_prefix("<!doctype html>\n").unwrap();
@@ -135,6 +149,15 @@ fn an_empty_run_is_told_too() {
 }
 
 #[test]
+fn what_a_place_does_not_have_is_left_out() {
+    let (page, text) = (html(&local()).unwrap(), terminal(&local()));
+    for absent in ["scheduling", "sandbox", "memory, peak", "one more replica"] {
+        assert!(!page.contains(&format!(">{absent}<")), "{absent}");
+    }
+    assert!(page.contains(">first byte<") && !text.contains("peak memory") && text.contains("idle memory"), "{text}");
+}
+
+#[test]
 fn an_emulated_machine_is_named() {
     let mut run = synthetic::quick();
     run.environment.emulated = true;
@@ -158,7 +181,9 @@ fn pages_to_look_at() {
     let dir = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/report"));
     std::fs::create_dir_all(dir).unwrap();
     let runs = SIZES.map(|size| (size.name(), synthetic::of(size)));
-    for (name, run) in runs.into_iter().chain([("invalid", synthetic::invalid()), ("hostile", hostile())]) {
+    for (name, run) in
+        runs.into_iter().chain([("local", local()), ("invalid", synthetic::invalid()), ("hostile", hostile())])
+    {
         std::fs::write(dir.join(format!("{name}.html")), html(&run).unwrap()).unwrap();
     }
 }
