@@ -1,25 +1,27 @@
-//! A run, told: on the terminal, as Markdown, as one HTML page.
+//! Telling a run: on the terminal, as Markdown and as a page. All three take
+//! their figures from `view` and their rows from `sections`, so that they
+//! cannot disagree.
 
 use anyhow::Result;
 
 use crate::bench::run::Run;
 
-/// For the terminal.
-#[must_use]
-pub fn terminal(run: &Run) -> String {
-    run.verdict.sentence.clone()
-}
+mod html;
+mod markdown;
+mod numbers;
+mod plots;
+mod sections;
+#[cfg(test)]
+pub(crate) mod synthetic;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod view;
+mod words;
 
-/// As Markdown.
-#[must_use]
-pub fn markdown(run: &Run) -> String {
-    run.verdict.sentence.clone()
-}
-
-/// As one page that needs no network.
-pub fn html(run: &Run) -> Result<String> {
-    Ok(run.verdict.sentence.clone())
-}
+pub use html::html;
+pub use markdown::markdown;
+pub use terminal::terminal;
 
 /// What lies beside a run's document: extension and text.
 pub fn beside(run: &Run) -> Result<Vec<(&'static str, String)>> {
