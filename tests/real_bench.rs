@@ -72,10 +72,7 @@ fn every_arm_serves_in_its_mode_and_the_document_follows_its_schema() {
     design.replicas = 2;
     let run = run(&design, parts()).unwrap();
     let lanes: Vec<&str> = run.lanes.iter().map(|lane| lane.name.as_str()).collect();
-    assert_eq!(
-        lanes,
-        ["native", "native-again", "native-debian", "native-runc", "wasm-aot", "wasm-interpreter"]
-    );
+    assert_eq!(lanes, ["native", "native-again", "native-debian", "native-runc", "wasm-aot", "wasm-interpreter"]);
     for name in ["mode", "canary", "errors"] {
         assert!(gate(&run, name).passed, "{:?}", gate(&run, name));
     }
@@ -86,8 +83,7 @@ fn every_arm_serves_in_its_mode_and_the_document_follows_its_schema() {
     }
     assert!(run.costs.values().all(|cost| cost.replica_kib.is_some_and(|kib| kib > 0.0)), "{:?}", run.costs);
     // Documents are what others read: the published schema holds them.
-    let schema: serde_json::Value =
-        serde_json::from_str(include_str!("../config/result.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../config/result.schema.json")).unwrap();
     let document = serde_json::to_value(&run).unwrap();
     let faults: Vec<String> =
         jsonschema::validator_for(&schema).unwrap().iter_errors(&document).map(|fault| fault.to_string()).collect();
@@ -120,7 +116,12 @@ impl Arm for Ignored {
 }
 
 /// The folder of programs with one more: `edit` of the compiled module.
-fn with_program(parts: &LocalParts, name: &str, from: &str, edit: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, LocalParts) {
+fn with_program(
+    parts: &LocalParts,
+    name: &str,
+    from: &str,
+    edit: impl Fn(&mut Vec<u8>),
+) -> (tempfile::TempDir, LocalParts) {
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(&parts.workload).unwrap() {
         let entry = entry.unwrap();

@@ -26,8 +26,18 @@ pub struct Route {
 pub const ROUTES: [Route; 5] = [
     Route { name: "tiny", path: "/", expect: "hello from provision", about: "sockets and nothing else" },
     Route { name: "compute", path: "/compute?n=200", expect: " 200\n", about: "200 rounds of SHA-256" },
-    Route { name: "json", path: "/json?n=10", expect: "\"order\":\"2024-000731\"", about: "parse 4 KiB of JSON ten times, answer in JSON" },
-    Route { name: "alloc", path: "/alloc", expect: "9fe4e4b7dfa946fb 1000", about: "build and drop 1,000 small objects" },
+    Route {
+        name: "json",
+        path: "/json?n=10",
+        expect: "\"order\":\"2024-000731\"",
+        about: "parse 4 KiB of JSON ten times, answer in JSON",
+    },
+    Route {
+        name: "alloc",
+        path: "/alloc",
+        expect: "9fe4e4b7dfa946fb 1000",
+        about: "build and drop 1,000 small objects",
+    },
     Route { name: "body", path: "/body", expect: "hello from provision", about: "64 KiB in the answer" },
 ];
 

@@ -189,13 +189,7 @@ fn lanes_name(arm: &dyn Arm) -> Lane {
     }
 }
 
-fn block(
-    design: &Design,
-    place: &dyn Place,
-    entry: &Entry,
-    capacities: &Capacities,
-    pool: &mut Pool,
-) -> Result<Block> {
+fn block(design: &Design, place: &dyn Place, entry: &Entry, capacities: &Capacities, pool: &mut Pool) -> Result<Block> {
     let mut server = place.start(&entry.lane, entry.arm)?;
     let evidence = server.evidence()?;
     let (idle_kib, _) = server.memory()?;

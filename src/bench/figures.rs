@@ -106,11 +106,7 @@ impl Pool {
     }
 }
 
-fn merge(
-    into: &mut BTreeMap<(String, String), Histogram<u64>>,
-    key: (String, String),
-    phase: &Phase,
-) -> Result<()> {
+fn merge(into: &mut BTreeMap<(String, String), Histogram<u64>>, key: (String, String), phase: &Phase) -> Result<()> {
     let histogram = decode(&phase.histogram_us_v2_base64)?;
     match into.get_mut(&key) {
         Some(known) => known.add(&histogram).context("add a histogram")?,

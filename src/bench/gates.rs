@@ -114,7 +114,11 @@ fn generator(run: &Run) -> Gate {
             continue;
         }
         let text = format!("{name}: {null:.0} requests/s against nothing, {:.1} x the fastest arm", null / fastest);
-        if null < HEADROOM * fastest { faults.push(format!("{text}; the generator is the limit")) } else { fine.push(text) }
+        if null < HEADROOM * fastest {
+            faults.push(format!("{text}; the generator is the limit"))
+        } else {
+            fine.push(text)
+        }
     }
     // The tiny route's rates are held down then; ratios on other routes and CPU times are not.
     gate("generator", false, &faults, fine.join("; "))
@@ -127,7 +131,13 @@ fn pace(run: &Run) -> Gate {
         let lane = lane(run, &block.lane)?;
         // Its own requests wait for a server that does not keep up.
         (figures.server_busy < 0.9).then(|| {
-            format!("{}, {}, round {}: {:.0} % of requests began late", lane.name, figures.measure, block.round + 1, late * 100.0)
+            format!(
+                "{}, {}, round {}: {:.0} % of requests began late",
+                lane.name,
+                figures.measure,
+                block.round + 1,
+                late * 100.0
+            )
         })
     };
     let each = run.blocks.iter().flat_map(|block| block.figures.iter().map(move |figures| (block, figures)));
@@ -167,7 +177,8 @@ fn steal(run: &Run) -> Gate {
 
 fn throttling(run: &Run) -> Gate {
     let times: u64 = run.blocks.iter().flat_map(|block| &block.figures).map(|figures| figures.throttled).sum();
-    let faults = if times > 0 { vec![format!("servers were throttled by their CPU limit {times} times")] } else { Vec::new() };
+    let faults =
+        if times > 0 { vec![format!("servers were throttled by their CPU limit {times} times")] } else { Vec::new() };
     gate("throttling", true, &faults, "no server was throttled".into())
 }
 
@@ -175,7 +186,10 @@ fn throttling(run: &Run) -> Gate {
 fn samples(run: &Run) -> Gate {
     let fault = |summary: &Summary| {
         let few = stats::enough_samples(50.0, summary.succeeded).err()?;
-        Some(format!("{}, {}: {} requests are too few for a median ({few})", summary.lane, summary.measure, summary.succeeded))
+        Some(format!(
+            "{}, {}: {} requests are too few for a median ({few})",
+            summary.lane, summary.measure, summary.succeeded
+        ))
     };
     let faults: Vec<String> = run.summary.iter().filter_map(fault).collect();
     gate("samples", true, &faults, "enough requests for every percentile that is shown".into())

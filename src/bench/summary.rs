@@ -29,7 +29,8 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
     let mut found = Vec::new();
     for measure in measures {
         for lane in lanes {
-            let figures: Vec<&Figures> = of_lane(blocks, &measure.name, &lane.name).map(|(_, figures)| figures).collect();
+            let figures: Vec<&Figures> =
+                of_lane(blocks, &measure.name, &lane.name).map(|(_, figures)| figures).collect();
             let median = |pick: Pick| median(&figures, pick);
             let phases = |of: fn(&Figures) -> PhaseTimes| PhaseTimes {
                 blocked: median_of(&figures, |figures| of(figures).blocked),
@@ -95,16 +96,17 @@ fn ratios(measure: &str, lane: &str, control: &str, blocks: &[Block]) -> Ratios 
     };
     let [rate, p50, p99, cpu] = COMPARED.map(|(_, pick)| of(pick));
     // A block's own 99th percentile takes a thousand requests.
-    let enough = [lane, control]
-        .iter()
-        .all(|name| of_lane(blocks, measure, name).all(|(_, figures)| stats::enough_samples(99.0, figures.succeeded).is_ok()));
+    let enough = [lane, control].iter().all(|name| {
+        of_lane(blocks, measure, name).all(|(_, figures)| stats::enough_samples(99.0, figures.succeeded).is_ok())
+    });
     Ratios { rate, p50, p99: p99.filter(|_| enough), cpu }
 }
 
 /// The values of two lanes in the rounds that both have.
 #[must_use]
 pub fn paired(measure: &str, control: &str, lane: &str, blocks: &[Block], pick: Pick) -> (Vec<f64>, Vec<f64>) {
-    let lanes: Vec<(u32, f64)> = of_lane(blocks, measure, lane).map(|(round, figures)| (round, pick(figures))).collect();
+    let lanes: Vec<(u32, f64)> =
+        of_lane(blocks, measure, lane).map(|(round, figures)| (round, pick(figures))).collect();
     of_lane(blocks, measure, control)
         .filter_map(|(round, figures)| {
             let (_, value) = lanes.iter().find(|(known, _)| *known == round)?;

@@ -18,12 +18,8 @@ pub struct Invalid {
 /// The verdict of a run whose gates are known.
 #[must_use]
 pub fn of(run: &Run) -> Verdict {
-    let failed: Vec<&str> = run
-        .gates
-        .iter()
-        .filter(|gate| gate.decisive && !gate.passed)
-        .map(|gate| gate.detail.as_str())
-        .collect();
+    let failed: Vec<&str> =
+        run.gates.iter().filter(|gate| gate.decisive && !gate.passed).map(|gate| gate.detail.as_str()).collect();
     if !failed.is_empty() {
         let sentence = format!("invalid, because {}", failed.join("; and "));
         return Verdict { valid: false, sentence, because: Vec::new() };
@@ -106,8 +102,7 @@ fn size(control: &Lane, wasm: &Lane) -> Option<String> {
 /// Medians over blocks of the way to the first answer.
 #[must_use]
 pub fn median_start(run: &Run, lane: &str) -> Option<Start> {
-    let starts: Vec<Start> =
-        run.blocks.iter().filter(|block| block.lane == lane).map(|block| block.start).collect();
+    let starts: Vec<Start> = run.blocks.iter().filter(|block| block.lane == lane).map(|block| block.start).collect();
     let of = |pick: fn(&Start) -> Option<f64>| {
         let values: Vec<f64> = starts.iter().filter_map(pick).collect();
         stats::median(&values)

@@ -65,7 +65,10 @@ fn entry(run: &Run) -> Entry {
     let aot = run.lanes.iter().find(|lane| lane.mode == Mode::Aot);
     let ratio = |measure: &str| {
         let rate = |lane: &str| {
-            run.summary.iter().find(|summary| summary.lane == lane && summary.measure == measure).map(|found| found.rate)
+            run.summary
+                .iter()
+                .find(|summary| summary.lane == lane && summary.measure == measure)
+                .map(|found| found.rate)
         };
         let control = rate(&run.lanes.first()?.name).filter(|rate| *rate > 0.0)?;
         Some(rate(&aot?.name)? / control)
@@ -96,7 +99,8 @@ fn plain(entries: &[Entry]) -> String {
             cell(entry.compute)
         ));
     }
-    for (name, pick) in [("tiny", (|entry: &Entry| entry.tiny) as fn(&Entry) -> Option<f64>), ("compute", |entry| entry.compute)]
+    for (name, pick) in
+        [("tiny", (|entry: &Entry| entry.tiny) as fn(&Entry) -> Option<f64>), ("compute", |entry| entry.compute)]
     {
         let values: Vec<f64> = entries.iter().filter(|entry| entry.valid).filter_map(pick).collect();
         if values.len() > 1 {

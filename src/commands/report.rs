@@ -46,7 +46,9 @@ impl Report {
         let run = store::load(&path)?;
         let form = if session.ui.is_json() { Form::Json } else { self.form };
         let text = match form {
-            Form::Terminal => format!("{}\nreport: {}\n", report::terminal(&run), path.with_extension("html").display()),
+            Form::Terminal => {
+                format!("{}\nreport: {}\n", report::terminal(&run), path.with_extension("html").display())
+            }
             Form::Markdown => report::markdown(&run),
             Form::Html => report::html(&run)?,
             Form::Json => paths::read(&path)?,

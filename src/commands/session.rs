@@ -55,10 +55,7 @@ impl Session {
 
     /// Everything that is made for this profile.
     pub fn artifacts(&self) -> Result<Set> {
-        Set::of(&Spec {
-            kubernetes_version: self.profile().kubernetes.version.clone(),
-            debian_mirror: debian_mirror(),
-        })
+        Set::of(&Spec { kubernetes_version: self.profile().kubernetes.version.clone(), debian_mirror: debian_mirror() })
     }
 
     /// Names of the nodes, in order.

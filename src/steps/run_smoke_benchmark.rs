@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Proof, Step};
 use crate::bench::design::{Choice, Design};
+use crate::bench::engine;
 use crate::bench::place::cluster::Cluster;
 use crate::bench::run::{Environment, PlaceKind, Run};
 use crate::bench::store::{self, Store};
-use crate::bench::engine;
 use crate::host;
 use crate::profile::Size;
 use crate::report;

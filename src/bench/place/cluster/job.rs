@@ -22,6 +22,8 @@ const GAP: f64 = 0.5;
 const TOGETHER: u64 = 20;
 /// Where the sampler is told to stop.
 const STOP: &str = "/run/provision-sample.stop";
+/// Where it writes.
+const SAMPLES: &str = "/run/provision-sample.out";
 
 /// Loads the server at `address` by each ask; the reports of several
 /// generators are one.
@@ -36,22 +38,17 @@ pub fn run(
     pods::delete(cluster.kubectl, "job", &name)?;
     let seconds: f64 = asks.iter().map(seconds).sum();
     let limit = AROUND + Duration::from_secs_f64(seconds);
-    cluster.node.read(&format!("rm -f {STOP}"), b"")?;
-    std::thread::scope(|scope| {
-        let sample = format!(
-            "bash /opt/provision/sample.sh {} {STOP} {}",
-            shell_words::quote(group),
-            limit.as_secs()
-        );
-        let sampler = scope.spawn(move || cluster.node.read(&sample, b""));
-        let reports = load(cluster, &name, address, asks, limit);
-        // Whatever the load's end, the sampler is told to stop.
-        let stopped = cluster.node.read(&format!("touch {STOP}"), b"");
-        let sampled = sampler.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the sampler's thread panicked")));
-        let reports = reports?;
-        stopped?;
-        Ok((reports, Samples::parse(&sampled.context("sample the server's CPU time")?)))
-    })
+    // A node runs one command at a time: the sampler goes on by itself.
+    let sample = format!(
+        "rm -f {STOP}; setsid --fork bash /opt/provision/sample.sh {} {STOP} {} </dev/null >{SAMPLES} 2>&1",
+        shell_words::quote(group),
+        limit.as_secs()
+    );
+    cluster.node.read(&sample, b"").context("sample the server's CPU time")?;
+    let reports = load(cluster, &name, address, asks, limit);
+    // Whatever the load's end, the sampler is told to stop.
+    let sampled = cluster.node.read(&format!("touch {STOP}; sleep 0.5; cat {SAMPLES}"), b"");
+    Ok((reports?, Samples::parse(&sampled.context("read the server's CPU time")?)))
 }
 
 fn seconds(ask: &Ask) -> f64 {
@@ -73,7 +70,8 @@ fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Durat
         if status["failed"].as_u64().unwrap_or(0) > 0 {
             return Ok(Ok(false));
         }
-        let pods = kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
+        let pods =
+            kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
         let troubles = pods["items"].as_array().into_iter().flatten().filter_map(pods::trouble);
         if let Some(trouble) = troubles.into_iter().next() {
             bail!("job {NAMESPACE}/{name}: {trouble}");

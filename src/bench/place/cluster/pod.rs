@@ -26,11 +26,8 @@ pub struct ClusterServer<'a> {
 impl<'a> ClusterServer<'a> {
     /// Makes the pod and waits for its first answer.
     pub fn start(cluster: &'a Cluster<'a>, name: &str, manifest: &str) -> Result<Self> {
-        let command = format!(
-            "bash /opt/provision/start_pod.sh {} {PORT} {}",
-            shell_words::quote(name),
-            POD_LIMIT.as_secs()
-        );
+        let command =
+            format!("bash /opt/provision/start_pod.sh {} {PORT} {}", shell_words::quote(name), POD_LIMIT.as_secs());
         let printed = match cluster.node.read(&command, manifest.as_bytes()) {
             Ok(printed) => printed,
             Err(error) => {
@@ -127,7 +124,8 @@ fn taken(report: crate::bench::loadgen::Report, samples: &Samples) -> Result<Tak
 impl Drop for ClusterServer<'_> {
     fn drop(&mut self) {
         // Whoever starts a pod of this name deletes the one that is there.
-        let asked = ["delete", "pod", "--namespace", crate::arms::NAMESPACE, &self.name, "--ignore-not-found", "--wait=false"];
+        let asked =
+            ["delete", "pod", "--namespace", crate::arms::NAMESPACE, &self.name, "--ignore-not-found", "--wait=false"];
         self.cluster.kubectl.read(&asked).map(drop).unwrap_or_default();
     }
 }

@@ -18,8 +18,7 @@ impl Pinning {
     /// By this process's own CPUs.
     pub fn detect() -> Result<Self> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).context("ask which CPUs may be used")?;
-        let cpus: Vec<usize> =
-            (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
+        let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
         Ok(Self(cpus.first().copied().zip(cpus.last().copied()).filter(|(first, last)| first != last)))
     }
 

@@ -101,14 +101,17 @@ impl<'a> LocalServer<'a> {
     }
 
     fn load(&self, ask: &Ask, shape: Shape) -> Result<loadgen::Report> {
-        let mut command = self.pinning.generator(self.generator).arg(format!("--url=http://{}{}", self.address, ask.path));
+        let mut command =
+            self.pinning.generator(self.generator).arg(format!("--url=http://{}{}", self.address, ask.path));
         command = command.arg(format!("--expect={}", ask.expect));
         if ask.keep_alive {
             command = command.arg("--keep-alive");
         }
         let (more, seconds) = match shape {
             Shape::Count(requests) => (vec![format!("--requests={requests}"), "--users=1".into()], 60.0),
-            Shape::Closed { users, seconds } => (vec![format!("--users={users}"), format!("--seconds={seconds}")], seconds),
+            Shape::Closed { users, seconds } => {
+                (vec![format!("--users={users}"), format!("--seconds={seconds}")], seconds)
+            }
             Shape::Open { rate, connections, seconds, seed } => (
                 vec![
                     format!("--rate={rate}"),
