@@ -1,7 +1,5 @@
 //! The published schema of a run's document is that of the types.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
-
 use std::path::Path;
 
 #[test]

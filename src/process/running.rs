@@ -109,8 +109,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         // SIGKILL, since `unshare` ignores SIGTERM while its child runs.
         self.signal(Signal::SIGKILL);
-        // Reaps it; an error means that it is gone already.
-        self.reader.kill().ok();
+        // Reaps it. What the kernel does not let go for a second is stuck in it.
+        for _ in 0..1000 {
+            if !matches!(self.reader.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
