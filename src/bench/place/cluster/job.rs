@@ -87,26 +87,29 @@ fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Durat
         "--tail=-1",
         "--max-log-requests=64",
     ])?;
-    ensure!(ended, "the load generator failed: {}", printed.trim().chars().take(600).collect::<String>());
+    let reports = read(&printed, asks.len(), cluster.generators).map_err(|error| {
+        // A generator of which not one request succeeded ends with 1, and its document says why.
+        if ended { error } else { error.context(format!("the load generator failed: {}", beginning(&printed))) }
+    })?;
     pods::delete(cluster.kubectl, "job", name)?;
-    let mut reports = Vec::new();
-    for (index, _) in asks.iter().enumerate() {
-        let wanted = format!("{index}");
-        let of_ask = printed
-            .lines()
-            .filter(|line| line.starts_with('{'))
-            .map(loadgen::read)
-            .filter(|report| report.as_ref().map_or(true, |report| report.name == wanted));
-        let of_ask = of_ask.collect::<Result<Vec<_>>>()?;
-        ensure!(
-            of_ask.len() == cluster.generators as usize,
-            "{} of {} generators reported load {index}",
-            of_ask.len(),
-            cluster.generators
-        );
-        reports.push(merge(of_ask)?);
-    }
     Ok(reports)
+}
+
+/// The reports of each load, those of all generators as one.
+fn read(printed: &str, asks: usize, generators: u32) -> Result<Vec<loadgen::Report>> {
+    let lines = printed.lines().filter(|line| line.starts_with('{'));
+    let all = lines.map(loadgen::read).collect::<Result<Vec<_>>>()?;
+    let of_ask = |index: usize| -> Result<loadgen::Report> {
+        let name = index.to_string();
+        let own: Vec<loadgen::Report> = all.iter().filter(|report| report.name == name).cloned().collect();
+        ensure!(own.len() == generators as usize, "{} of {generators} generators reported load {index}", own.len());
+        merge(own)
+    };
+    (0..asks).map(of_ask).collect()
+}
+
+fn beginning(text: &str) -> String {
+    text.trim().chars().take(600).collect()
 }
 
 fn manifest(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Duration) -> Result<String> {

@@ -122,8 +122,14 @@ impl<'a> LocalServer<'a> {
                 seconds,
             ),
         };
-        let printed = command.args(more).timeout(AROUND + Duration::from_secs_f64(seconds)).read()?;
-        loadgen::read(&printed)
+        let command = command.args(more).timeout(AROUND + Duration::from_secs_f64(seconds));
+        let ended = command.output()?;
+        // Where not one request succeeded it exits with 1, and its document says why.
+        match loadgen::read(&ended.stdout) {
+            Ok(report) => Ok(report),
+            Err(error) if ended.status.success() => Err(error),
+            Err(_) => bail!("`{}` failed: {}", command.to_line(), ended.stderr.trim()),
+        }
     }
 
     fn take(&self, ask: &Ask) -> Result<Taken> {
