@@ -2,7 +2,7 @@
 //! decisive one does not hold the verdict is "invalid, because …", never a number.
 
 use super::design::Size;
-use super::run::{Block, Figures, Gate, Lane, Run, Summary};
+use super::run::{Block, Gate, Lane, Run, Summary};
 use super::summary::of_lane;
 use crate::{arms, proof, stats};
 
