@@ -10,12 +10,14 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::verdict::Invalid;
 use crate::commands::{self, Session};
 use crate::interrupt::{self, Interrupted};
+use crate::lab::Busy;
 use crate::profile::{Faults, Sources};
 use crate::ui::{Mode, Ui};
 
 /// One command: a Kubernetes lab with WebAssembly, proved to be what it says.
 ///
-/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 3 measured but invalid, 130 interrupted.
+/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 3 measured but invalid, 75 another
+/// process is working on the lab (try again later), 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -112,6 +114,7 @@ fn tell(error: &anyhow::Error) -> (String, u8) {
     let code = match error {
         error if error.is::<Faults>() => 2,
         error if error.is::<Invalid>() => 3,
+        error if error.is::<Busy>() => Busy::EXIT_CODE,
         _ => 1,
     };
     (format!("error: {error:#}"), code)

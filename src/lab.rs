@@ -8,6 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
+mod lock;
+
+pub use lock::{Busy, Holder, LabLock};
+
 /// The folder of one lab: `<state>/<name>/`. Everything in it but `results/`
 /// goes with `provision down`.
 #[derive(Debug, Clone)]
@@ -44,6 +48,12 @@ impl Lab {
     #[must_use]
     pub fn machine(&self, node: &str) -> String {
         format!("{}-{node}", self.name)
+    }
+
+    /// Held, by the kernel's lock, while a process changes the lab.
+    #[must_use]
+    fn lock_file(&self) -> PathBuf {
+        self.dir.join(".lock")
     }
 
     /// The rendered Vagrantfile.
@@ -154,36 +164,6 @@ impl Lab {
         bail!("there is no lab `{}` (looked for {})\n  make it: provision up", self.name, self.vagrantfile().display())
     }
 
-    /// Takes the lab for this process: a second process gets an error that
-    /// names the holder. A dead process holds nothing.
-    pub fn lock(&self) -> Result<LabLock> {
-        paths::create_dir(&self.dir)?;
-        let path = self.dir.join(".lock");
-        let file = fs::File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
-        let file = match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                let holder = fs::read_to_string(&path).unwrap_or_default();
-                bail!(
-                    "lab `{}` is being worked on by process {}\n  wait for it, or stop it, then run this again",
-                    self.name,
-                    holder.trim()
-                );
-            }
-            Err((_, error)) => return Err(error).with_context(|| format!("lock {}", path.display())),
-        };
-        file.set_len(0).with_context(|| format!("empty {}", path.display()))?;
-        std::io::Write::write_all(&mut &*file, std::process::id().to_string().as_bytes())
-            .with_context(|| format!("write {}", path.display()))?;
-        Ok(LabLock { _file: file })
-    }
-
     /// Removes everything but the results, and the folder too if there are none.
     pub fn remove(&self) -> Result<()> {
         if !self.dir.is_dir() {
@@ -191,22 +171,18 @@ impl Lab {
         }
         for entry in fs::read_dir(&self.dir).with_context(|| format!("list {}", self.dir.display()))? {
             let path = entry.with_context(|| format!("list {}", self.dir.display()))?.path();
-            if path == self.results() {
+            if path == self.results() || path == self.lock_file() {
                 continue;
             }
             if path.is_dir() && !path.is_symlink() { paths::remove_dir(&path)? } else { paths::remove_file(&path)? }
         }
-        if !self.results().is_dir() {
-            paths::remove_dir(&self.dir)?;
+        // Last, since from here on another process may take the lab, which makes a new one.
+        paths::remove_file(&self.lock_file())?;
+        match fs::remove_dir(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            other => other.with_context(|| format!("remove folder {}", self.dir.display())),
         }
-        Ok(())
     }
-}
-
-/// Held while this process works on a lab.
-#[derive(Debug)]
-pub struct LabLock {
-    _file: nix::fcntl::Flock<fs::File>,
 }
 
 #[cfg(test)]
@@ -215,17 +191,6 @@ mod tests {
 
     fn lab(dir: &Path) -> Lab {
         Lab::below(dir, "t")
-    }
-
-    #[test]
-    fn a_second_holder_is_told_who_has_the_lab() {
-        let dir = tempfile::tempdir().unwrap();
-        let lab = lab(dir.path());
-        let held = lab.lock().unwrap();
-        let error = lab.lock().unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
-        drop(held);
-        lab.lock().unwrap();
     }
 
     #[test]

@@ -17,9 +17,11 @@ use watch::Watch;
 
 use crate::interrupt;
 
+mod leftovers;
 mod running;
 mod watch;
 
+pub use leftovers::{end_leftovers, lives, mark};
 pub use running::Running;
 
 /// How many last lines of output an error carries.
@@ -230,6 +232,9 @@ impl Cmd {
 
     fn base(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, &self.args);
+        if let Ok(mark) = mark() {
+            expression = expression.env(leftovers::VARIABLE, mark);
+        }
         for (name, value) in &self.env {
             expression = expression.env(name, value);
         }

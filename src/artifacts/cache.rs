@@ -14,7 +14,7 @@ use fd_lock::RwLock;
 
 use crate::artifacts::manifest::{Depth, Manifest};
 use crate::artifacts::namespace::Namespace;
-use crate::{interrupt, paths};
+use crate::{interrupt, paths, process};
 
 /// How often a waiting process looks whether a lock has become free.
 const POLL: Duration = Duration::from_millis(200);
@@ -112,11 +112,16 @@ impl Cache {
             interrupt::check()?;
             match lock.try_write() {
                 Ok(mut held) => {
+                    // What a maker that died has left compiling would write into the same folder.
+                    if let Some((_, mark)) = paths::read(&self.lock_path(name))?.trim().split_once(" mark ") {
+                        process::end_leftovers(mark)?;
+                    }
                     sign(&mut held).with_context(|| format!("write the lock of {name}"))?;
                     return work();
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    waiting(paths::read(&self.lock_path(name))?.trim());
+                    let holder = paths::read(&self.lock_path(name))?;
+                    waiting(holder.split(" mark ").next().unwrap_or_default().trim());
                     std::thread::sleep(POLL);
                 }
                 Err(error) => return Err(error).with_context(|| format!("lock artifact {name}")),
@@ -211,5 +216,6 @@ fn entry_name(name: &str, key: &str) -> String {
 fn sign(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    write!(file, "process {}", std::process::id())
+    let mark = process::mark().map_err(std::io::Error::other)?;
+    write!(file, "process {} mark {mark}", std::process::id())
 }

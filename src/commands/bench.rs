@@ -70,7 +70,7 @@ impl Bench {
     fn on_this_host(&self, session: &Session) -> Result<()> {
         let lab = &session.lab;
         let design = self.design(session, false)?;
-        let _lock = lab.lock()?;
+        let _lock = session.lock()?;
         session.ui.record_to(&lab.events())?;
         let consent = Consent::detect(self.yes, session.ui.is_json());
         packages::offer(&session.ui, Job::LocalBenchmark, consent, &lab.log("apt"))?;
@@ -91,7 +91,7 @@ impl Bench {
         lab.must_exist()?;
         let acceleration = session.acceleration()?;
         let design = self.design(session, acceleration.emulated)?;
-        let _lock = lab.lock()?;
+        let _lock = session.lock()?;
         session.ui.record_to(&lab.events())?;
         let states = session.provider()?.states(lab, &session.node_names())?;
         if states.iter().any(|state| *state != MachineState::Running) {

@@ -20,11 +20,11 @@ pub struct Down {
 impl Down {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
+        let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         if session.profile().provider == Provider::Libvirt && libvirt::must_answer().is_err() {
             daemons::ensure_libvirt(&session.ui)?;
         }
-        let lock = session.lab.lock()?;
         let removed = session.provider()?.destroy(&session.lab, &session.node_names(), &session.ui)?;
         for what in &removed {
             session.ui.note(&format!("removed {what}"));

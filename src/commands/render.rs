@@ -18,6 +18,10 @@ pub struct Render {
 impl Render {
     /// Renders and says where.
     pub fn run(&self, session: &Session) -> Result<()> {
+        let _lock = match &self.output {
+            None => Some(session.lock()?),
+            Some(_) => None,
+        };
         let dir = self.output.clone().unwrap_or_else(|| session.lab.dir().to_owned());
         session.render_to(&dir, session.acceleration()?.emulated)?;
         session.ui.note(&format!("wrote {} and {}", dir.join("Vagrantfile").display(), dir.join("node").display()));

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::artifacts::set::{Made, Set, Spec};
 use crate::host::acceleration::{self, Verdict};
 use crate::kubectl::Kubectl;
-use crate::lab::Lab;
+use crate::lab::{Lab, LabLock};
 use crate::node::Node;
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
 use crate::provider::vagrant::VagrantLibvirt;
@@ -40,6 +40,15 @@ impl Session {
         let lab = Lab::open(&loaded.profile.name)?;
         let nodes = loaded.profile.nodes();
         Ok(Self { loaded, lab, nodes, ui: ui.clone() })
+    }
+
+    /// Takes the lab for this process, and says what a dead one had left running.
+    pub fn lock(&self) -> Result<LabLock> {
+        let lock = self.lab.lock()?;
+        for line in lock.leftovers() {
+            self.ui.warn(&format!("ended what an earlier provision, which died, had left running: {line}"));
+        }
+        Ok(lock)
     }
 
     /// The checked profile.

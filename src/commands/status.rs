@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Session;
+use crate::lab::Holder;
 use crate::provider::MachineState;
 use crate::steps::Proof;
 
@@ -32,6 +33,8 @@ struct Report {
     /// By arm: the mode it was proved in, and its computing time over native's.
     proof: Option<Vec<ProvedArm>>,
     newest_result: Option<PathBuf>,
+    /// The process that is changing the lab right now.
+    worked_on_by: Option<Holder>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +92,7 @@ impl Status {
             api,
             proof,
             newest_result: lab.newest_result()?,
+            worked_on_by: lab.holder(),
         };
         let text = if session.ui.is_json() { json(&report)? } else { plain(&report) };
         std::io::stdout().write_all(text.as_bytes()).context("print the status")
@@ -117,6 +121,9 @@ fn plain(report: &Report) -> String {
                 text.push_str(&format!("  proved   {} (computing takes {ratio:.1} x native's time)\n", arm.arm));
             }
         }
+    }
+    if let Some(holder) = &report.worked_on_by {
+        text.push_str(&format!("  work     process {}: {}, since {}\n", holder.pid, holder.command, holder.since));
     }
     if let Some(path) = &report.newest_result {
         text.push_str(&format!("  result   {}\n", path.display()));

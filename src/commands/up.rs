@@ -47,7 +47,7 @@ impl Up {
         let started = Instant::now();
         let (steps, selection) = (steps::all(), self.selection());
         selection.of(&steps)?;
-        let _lock = session.lab.lock()?;
+        let _lock = session.lock()?;
         session.ui.record_to(&session.lab.events())?;
         let provider = session.provider()?;
 
