@@ -80,6 +80,11 @@ pub fn with_tails(lab: &Lab, nodes: &[String], error: &anyhow::Error) -> anyhow:
 /// Forgets console and host key of a machine that is made anew.
 pub fn forget(lab: &Lab, node: &NodeSpec) -> Result<()> {
     paths::remove_file(&lab.console(&node.name))?;
+    forget_key(lab, node)
+}
+
+/// Forgets the host key of a machine that another one has replaced.
+pub fn forget_key(lab: &Lab, node: &NodeSpec) -> Result<()> {
     if lab.known_hosts().is_file() {
         let address = format!("{} ", node.ip);
         let known = paths::read(&lab.known_hosts())?;

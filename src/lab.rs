@@ -98,6 +98,12 @@ impl Lab {
         self.dir.join("console").join(format!("{node}.log"))
     }
 
+    /// What was begun and what ended; see [`crate::journal`].
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal.jsonl")
+    }
+
     /// The log of one kind of work (`vagrant`, `steps`…).
     #[must_use]
     pub fn log(&self, what: &str) -> PathBuf {

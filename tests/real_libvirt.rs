@@ -6,13 +6,17 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use provision::host::daemons;
 use provision::process::Cmd;
+use provision::provider::orphans::{self, FOLDER_RECORD, Orphan};
 use provision::provider::{MachineState, libvirt};
 use provision::ui::{Mode, Ui};
 
 const PREFIX: &str = "ci-test-";
+/// What a lab of ours and its box are called, apart from that.
+const OWN: [&str; 2] = ["provision-ci-test-", "provision-node-00000000c17e57c1_"];
 
 /// The tests share libvirt's one pool: one at a time. Removes what a test has
 /// made, whichever way it ends.
@@ -46,12 +50,16 @@ fn sweep() {
         (&["vol-list", "default"], &[&["vol-delete", "--pool", "default"]]),
     ] {
         let text = virsh(list).read().unwrap();
-        for name in text.lines().filter_map(|line| line.split_whitespace().next()).filter(|it| it.starts_with(PREFIX)) {
+        for name in text.lines().filter_map(|line| line.split_whitespace().next()).filter(|it| is_tests(it)) {
             for command in commands {
                 virsh(command).arg(name).output().unwrap();
             }
         }
     }
+}
+
+fn is_tests(name: &str) -> bool {
+    name.starts_with(PREFIX) || OWN.iter().any(|own| name.starts_with(own))
 }
 
 fn network(name: &str) -> String {
@@ -154,4 +162,96 @@ fn a_machine_goes_with_its_disk_and_nothing_else_goes() {
     assert!(!has("ci-test-mine.img"));
     assert!(has("ci-test-foreign.img") && has("ci-test-base") && has("ci-test-kernel"), "{volumes:?}");
     assert_eq!(libvirt::domain_state("ci-test-foreign").unwrap(), MachineState::Off);
+}
+
+/// Defines a domain as Vagrant does for a lab, without starting it.
+fn lab_machine(name: &str, title: &str, folder: &Path, disk: &str) {
+    let console = folder.join("console/node1.log");
+    let xml = format!(
+        "<domain type='qemu'><name>{name}</name><title>{title}</title><memory unit='MiB'>64</memory><vcpu>1</vcpu>\
+         <os><type arch='x86_64'>hvm</type></os><devices>\
+         <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>\
+         <target dev='vda' bus='virtio'/></disk>\
+         <serial type='file'><source path='{}'/></serial></devices></domain>",
+        console.display()
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), xml).unwrap();
+    virsh(&["define"]).arg(file.path()).read().unwrap();
+}
+
+fn lab_network(name: &str, place: u8, folder: Option<&Path>) {
+    let dns =
+        folder.map(|folder| format!("<dns><txt name='{FOLDER_RECORD}' value='{}'/></dns>", orphans::encode(folder)));
+    let xml = format!(
+        "<network><name>{name}</name><forward mode='nat'/>{}<ip address='192.168.{place}.1' netmask='255.255.255.0'/></network>",
+        dns.unwrap_or_default()
+    );
+    libvirt::ensure_network(name, &xml).unwrap();
+}
+
+#[test]
+fn what_a_lab_left_behind_goes_and_nothing_of_anybody_else() {
+    let _alone = Alone::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (gone, alive) = (dir.path().join("state/ci-test-gone"), dir.path().join("state/ci-test-alive"));
+    std::fs::create_dir_all(&alive).unwrap();
+    std::fs::write(alive.join("Vagrantfile"), "").unwrap();
+
+    let used_box = volume(&format!("{}vagrant_box_image_1.0.0_box.img", OWN[1]), None);
+    assert!(used_box.ends_with("_box.img"));
+    let on_box = |name: &str| volume(name, Some(&format!("{}vagrant_box_image_1.0.0_box.img", OWN[1])));
+    volume(&format!("{}vmlinuz", OWN[1]), None);
+    let (mine, living) = (on_box("ci-test-gone-node1.img"), on_box("ci-test-alive-node1.img"));
+    on_box("ci-test-gone-node2.img");
+    // The disk of a machine that is just being made for a lab that lives.
+    on_box("ci-test-alive-node2.img");
+    lab_machine("ci-test-gone-node1", "provision lab ci-test-gone, node1", &gone, &mine);
+    lab_machine("ci-test-alive-node1", "provision lab ci-test-alive, node1", &alive, &living);
+    lab_network("provision-ci-test-gone", 246, Some(&gone));
+    lab_network("provision-ci-test-alive", 245, Some(&alive));
+    // Foreign: alike in name, in title, on a base of another name, of a network without our record.
+    let base = volume("ci-test-base", None);
+    let foreign = volume("ci-test-gone-node3.img", Some("ci-test-base"));
+    assert_ne!(base, foreign);
+    let other = volume("ci-test-other.img", None);
+    lab_machine("ci-test-other", "provision lab ci-test-gone, node1", &gone, &other);
+    lab_network("provision-ci-test-foreign", 244, None);
+    virsh(&["pool-refresh", "default"]).read().unwrap();
+
+    let find = |young| -> Vec<Orphan> {
+        let found = orphans::find(&dir.path().join("state"), young).unwrap();
+        let name = |orphan: &Orphan| match orphan {
+            Orphan::Machine { name, .. } | Orphan::Network { name, .. } | Orphan::Disk(name) | Orphan::Box(name) => {
+                name.clone()
+            }
+        };
+        found.into_iter().filter(|orphan| is_tests(&name(orphan))).collect()
+    };
+    let machine = Orphan::Machine { name: "ci-test-gone-node1".into(), folder: gone.clone() };
+    let network = Orphan::Network { name: "provision-ci-test-gone".into(), folder: gone.clone() };
+    // Whatever is young may be in the making.
+    assert_eq!(find(orphans::YOUNG), [machine.clone(), network.clone()]);
+    let kernel = Orphan::Box(format!("{}vmlinuz", OWN[1]));
+    let all = find(Duration::ZERO);
+    assert_eq!(all, [machine, Orphan::Disk("ci-test-gone-node2.img".into()), network, kernel]);
+
+    orphans::remove(&all).unwrap();
+    assert_eq!(find(Duration::ZERO), []);
+    let (domains, volumes) = (libvirt::domain_names().unwrap(), libvirt::volume_names().unwrap());
+    let mut domains: Vec<&str> = domains.iter().map(String::as_str).filter(|name| is_tests(name)).collect();
+    domains.sort_unstable();
+    assert_eq!(domains, ["ci-test-alive-node1", "ci-test-other"]);
+    for kept in [
+        "ci-test-alive-node1.img",
+        "ci-test-alive-node2.img",
+        "ci-test-gone-node3.img",
+        "ci-test-other.img",
+        "ci-test-base",
+    ] {
+        assert!(volumes.iter().any(|volume| volume == kept), "{kept}: {volumes:?}");
+    }
+    let networks = virsh(&["net-list", "--all", "--name"]).read().unwrap();
+    let networks: Vec<&str> = networks.lines().map(str::trim).filter(|name| is_tests(name)).collect();
+    assert_eq!(networks, ["provision-ci-test-alive", "provision-ci-test-foreign"]);
 }

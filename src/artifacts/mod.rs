@@ -10,6 +10,7 @@ pub mod artifact;
 pub mod cache;
 pub mod cargo;
 pub mod clean;
+pub mod contents;
 pub mod debian_base;
 pub mod digest;
 pub mod engine;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::cache::{Cache, State};
+use crate::artifacts::contents::Contents;
 use crate::artifacts::debian_base::{self, DebianBase};
 use crate::artifacts::engine::{self, Entry, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
@@ -156,6 +157,21 @@ impl Set {
             entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
         }
         Made::of(&entries).map(Some)
+    }
+
+    /// What they consist of, read from those in the cache; one that is missing
+    /// is an error.
+    pub fn contents(&self) -> Result<Contents> {
+        let graph = Graph::of(&self.all)?;
+        let mut entries = BTreeMap::new();
+        for planned in &graph.list {
+            let name = planned.artifact.name();
+            if let State::Present(manifest) = self.cache.state(name, &planned.key, Depth::Cheap)? {
+                let dir = self.cache.entry(name, &planned.key);
+                entries.insert(name.to_owned(), Entry { dir, manifest: *manifest });
+            }
+        }
+        Contents::of(&entries)
     }
 
     /// The folders of this set's artifacts in the cache, whether there or not.

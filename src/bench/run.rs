@@ -93,6 +93,9 @@ pub struct Environment {
     pub pinning: String,
     /// Names and versions: provision, crun, runc, wasmedge, kubernetes, containerd, loadgen…
     pub versions: BTreeMap<String, String>,
+    /// Hash of the lock from which the lab was built; empty where there was none.
+    #[serde(default)]
+    pub lock: String,
     /// Digests of what was measured: images or files, by name.
     pub digests: BTreeMap<String, String>,
 }

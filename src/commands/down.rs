@@ -1,13 +1,17 @@
 //! `provision down`: nothing of the lab is left but its results.
 
-use anyhow::Result;
+use std::io::BufRead as _;
+
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::Session;
 use crate::host::daemons;
+use crate::host::packages::Consent;
 use crate::paths;
 use crate::profile::Provider;
 use crate::provider::libvirt;
+use crate::provider::orphans::{self, Orphan};
 
 /// Remove the lab: machines, volumes, network, files. Results stay.
 #[derive(Debug, Args)]
@@ -15,11 +19,20 @@ pub struct Down {
     /// Remove its benchmark results too
     #[arg(long)]
     results: bool,
+    /// Remove instead what other labs left at libvirt whose folders are gone: shows it and asks
+    #[arg(long, conflicts_with = "results")]
+    orphans: bool,
+    /// Remove orphans without asking
+    #[arg(long, short, requires = "orphans")]
+    yes: bool,
 }
 
 impl Down {
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
+        if self.orphans {
+            return self.remove_orphans(session);
+        }
         let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         if session.profile().provider == Provider::Libvirt && libvirt::must_answer().is_err() {
@@ -37,6 +50,45 @@ impl Down {
         let kept = session.lab.results();
         let kept = if kept.is_dir() { format!("; its results stay in {}", kept.display()) } else { String::new() };
         session.ui.note(&format!("lab `{}` is gone{kept}", session.lab.name()));
+        Ok(())
+    }
+
+    fn remove_orphans(&self, session: &Session) -> Result<()> {
+        libvirt::must_answer()?;
+        let found = orphans::find(&paths::state_dir()?, orphans::YOUNG)?;
+        if found.is_empty() {
+            session.ui.note("no lab has left anything behind");
+            return Ok(());
+        }
+        let list: String = found.iter().map(|orphan| format!("\n  {orphan}")).collect();
+        let agreed = match Consent::detect(self.yes, session.ui.is_json()) {
+            Consent::Given => {
+                session.ui.note(&format!("left behind by labs whose folders are gone:{list}"));
+                true
+            }
+            Consent::Ask => {
+                session.ui.note(&format!(
+                    "left behind by labs whose folders are gone:{list}\nRemove it now? Type y and Enter for yes:"
+                ));
+                let mut answer = String::new();
+                std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+                ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+            }
+            Consent::None => false,
+        };
+        if !agreed {
+            bail!("left behind by labs whose folders are gone:{list}\n  remove it: provision down --orphans --yes");
+        }
+        let mut removing = found;
+        while !removing.is_empty() {
+            for orphan in &removing {
+                orphans::remove(std::slice::from_ref(orphan))?;
+                session.ui.note(&format!("removed {orphan}"));
+            }
+            // What only the machines just removed rested on.
+            removing = orphans::find(&paths::state_dir()?, orphans::YOUNG)?;
+            removing.retain(|orphan| matches!(orphan, Orphan::Box(_)));
+        }
         Ok(())
     }
 }

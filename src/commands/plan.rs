@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::session::{Parts, Session};
 use crate::provider::MachineState;
+use crate::steps::machines::Change;
 use crate::steps::{self, Check};
 
 /// Show what `up` would change, and where each value of the profile came from.
@@ -60,6 +61,16 @@ fn values(session: &Session, text: &mut String) -> Result<()> {
     Ok(())
 }
 
+/// What became of a machine since the last `up`, for people.
+pub(super) fn told(change: Change) -> Option<&'static str> {
+    match change {
+        Change::Same | Change::New => None,
+        Change::Restarted => Some("started again since the last up"),
+        Change::Replaced => Some("another machine than at the last up"),
+        Change::Vanished => Some("it has vanished since the last up"),
+    }
+}
+
 /// Writes the changes down and counts them.
 fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize> {
     let mut count = 0;
@@ -81,7 +92,8 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
     writeln!(text, "\nmachines")?;
     let provider = session.provider()?;
     let states = provider.states(&session.lab, &session.node_names())?;
-    for (node, state) in session.nodes.iter().zip(&states) {
+    let changes = session.changes(provider.as_ref(), &states)?;
+    for ((node, state), change) in session.nodes.iter().zip(&states).zip(&changes) {
         let what = match state {
             MachineState::Running => "running".to_owned(),
             MachineState::Absent => {
@@ -89,12 +101,21 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
             }
             MachineState::Off | MachineState::Paused => "start again".to_owned(),
         };
-        line(text, *state != MachineState::Running, &node.name, &what)?;
+        let told = told(*change);
+        let pending = *state != MachineState::Running || *change == Change::Replaced;
+        line(
+            text,
+            pending,
+            &node.name,
+            &format!("{what}{}", told.map(|told| format!(" ({told})")).unwrap_or_default()),
+        )?;
     }
 
     writeln!(text, "\nsteps")?;
     let all = steps::all();
-    let running = states.iter().all(|state| *state == MachineState::Running);
+    let running = states.iter().all(|state| *state == MachineState::Running)
+        // Its host key is not the pinned one: nothing can be asked of it yet.
+        && !changes.contains(&Change::Replaced);
     if let (true, Some(made)) = (running && session.lab.known_hosts().is_file(), made) {
         let parts = Parts::of(session, &made, emulated)?;
         for (name, title, check) in steps::plan(&all, &parts.context(session))? {

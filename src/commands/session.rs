@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
@@ -10,16 +10,20 @@ use serde::Serialize;
 
 use crate::artifacts::set::{Made, Set, Spec};
 use crate::host::acceleration::{self, Verdict};
+use crate::journal::{Entry, Journal};
 use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
+use crate::lockfile::Lock;
 use crate::node::Node;
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
+use crate::provider::orphans;
 use crate::provider::vagrant::VagrantLibvirt;
-use crate::provider::{BootFiles, Provider};
+use crate::provider::{BootFiles, Identity, MachineState, Provider};
 use crate::ssh::{SshNode, Target};
+use crate::steps::machines::{self, Change};
 use crate::steps::{Context, NodeFiles, NodeValues};
 use crate::ui::Ui;
-use crate::{paths, templates};
+use crate::{lockfile, paths, templates};
 
 /// A command's profile and lab.
 pub struct Session {
@@ -29,6 +33,10 @@ pub struct Session {
     pub lab: Lab,
     /// Its nodes, in order.
     pub nodes: Vec<NodeSpec>,
+    /// What was begun in it and what ended.
+    pub journal: Journal,
+    /// What it is built from, if the user wrote that down.
+    pub lock_file: PathBuf,
     /// Where progress goes.
     pub ui: Ui,
 }
@@ -39,7 +47,9 @@ impl Session {
         let loaded = profile::load(sources, &|name| std::env::var(name).ok())?;
         let lab = Lab::open(&loaded.profile.name)?;
         let nodes = loaded.profile.nodes();
-        Ok(Self { loaded, lab, nodes, ui: ui.clone() })
+        let journal = Journal::at(lab.journal());
+        let lock_file = lockfile::path(sources.file.as_deref(), lab.dir());
+        Ok(Self { loaded, lab, nodes, journal, lock_file, ui: ui.clone() })
     }
 
     /// Takes the lab for this process, and says what a dead one had left running.
@@ -48,6 +58,7 @@ impl Session {
         for line in lock.leftovers() {
             self.ui.warn(&format!("ended what an earlier provision, which died, had left running: {line}"));
         }
+        self.journal.write(Entry::Command { line: shell_words::join(std::env::args()) })?;
         Ok(lock)
     }
 
@@ -60,6 +71,17 @@ impl Session {
     /// How this host will run the machines, and why.
     pub fn acceleration(&self) -> Result<Verdict> {
         acceleration::decide(self.profile().machine.acceleration, &acceleration::probe()?)
+    }
+
+    /// What became of each machine since the journal last saw it, in order.
+    pub fn changes(&self, provider: &dyn Provider, states: &[MachineState]) -> Result<Vec<Change>> {
+        let known = self.journal.state()?;
+        let identities = provider.identities(&self.lab, &self.node_names())?;
+        let change = |((node, state), identity): ((&NodeSpec, &MachineState), Option<Identity>)| {
+            let there = (*state != MachineState::Absent).then(|| identity.unwrap_or_default());
+            machines::change(&known, &node.name, there.as_ref(), None)
+        };
+        Ok(self.nodes.iter().zip(states).zip(identities).map(change).collect())
     }
 
     /// Everything that is made for this profile.
@@ -93,6 +115,8 @@ impl Session {
         struct Values<'a> {
             network_name: String,
             lab: &'a str,
+            folder_record: &'a str,
+            folder: String,
             gateway: String,
             netmask: String,
             nodes: Vec<NodeView<'a>>,
@@ -100,6 +124,8 @@ impl Session {
         let values = Values {
             network_name: network_name(&self.lab),
             lab: self.lab.name(),
+            folder_record: orphans::FOLDER_RECORD,
+            folder: orphans::encode(self.lab.dir()),
             gateway: self.profile().gateway().to_string(),
             netmask: self.profile().network.machines.netmask().to_string(),
             nodes: self.nodes.iter().map(NodeView::of).collect(),
@@ -215,6 +241,7 @@ pub struct Parts {
     files: Vec<NodeFiles>,
     kubectl: Kubectl,
     emulated: bool,
+    lock: String,
     images: BTreeMap<String, String>,
     sizes: BTreeMap<String, u64>,
 }
@@ -227,6 +254,7 @@ impl Parts {
             files: session.node_files(emulated)?,
             kubectl: session.kubectl(made),
             emulated,
+            lock: Lock::read(&session.lock_file)?.map(|lock| lock.hash()).transpose()?.unwrap_or_default(),
             images: made.images.clone(),
             sizes: made.image_bytes(),
         })
@@ -242,9 +270,11 @@ impl Parts {
             files: &self.files,
             kubectl: &self.kubectl,
             emulated: self.emulated,
+            lock: &self.lock,
             images: &self.images,
             sizes: &self.sizes,
             ui: &session.ui,
+            journal: &session.journal,
             checks: Mutex::new(None),
             cluster: Mutex::new(None),
         }

@@ -13,6 +13,7 @@ use super::Session;
 use crate::lab::Holder;
 use crate::provider::MachineState;
 use crate::steps::Proof;
+use crate::steps::machines::Change;
 
 /// Show how the lab is: machines, API, proof, newest result.
 #[derive(Debug, Args)]
@@ -42,6 +43,8 @@ struct Machine {
     node: String,
     machine: String,
     state: MachineState,
+    /// What became of it since the last `up`: `same`, `new`, `restarted`, `replaced` or `vanished`.
+    change: Change,
     ip: String,
     cpus: u32,
     memory_mib: u64,
@@ -58,15 +61,19 @@ impl Status {
     /// Asks libvirt and the lab's folder, not Vagrant.
     pub fn run(&self, session: &Session) -> Result<()> {
         let lab = &session.lab;
-        let states = session.provider()?.states(lab, &session.node_names())?;
+        let provider = session.provider()?;
+        let states = provider.states(lab, &session.node_names())?;
+        let changes = session.changes(provider.as_ref(), &states)?;
         let machines: Vec<Machine> = session
             .nodes
             .iter()
             .zip(states)
-            .map(|(node, state)| Machine {
+            .zip(changes)
+            .map(|((node, state), change)| Machine {
                 node: node.name.clone(),
                 machine: lab.machine(&node.name),
                 state,
+                change,
                 ip: node.ip.to_string(),
                 cpus: node.cpus,
                 memory_mib: node.memory_mib,
@@ -77,7 +84,9 @@ impl Status {
             && session.nodes.first().is_some_and(|node| {
                 TcpStream::connect_timeout(&SocketAddr::new(node.ip.into(), 6443), API_TIMEOUT).is_ok()
             });
-        let proof = Proof::load(lab).map(|proof| {
+        // A proof holds for the machines on which it was made.
+        let there = machines.iter().all(|machine| !matches!(machine.change, Change::Replaced | Change::Vanished));
+        let proof = Proof::load(lab).filter(|_| there).map(|proof| {
             proof
                 .arms
                 .into_iter()
@@ -108,8 +117,13 @@ fn plain(report: &Report) -> String {
     for machine in &report.machines {
         let state = format!("{:?}", machine.state).to_lowercase();
         text.push_str(&format!(
-            "  {:8} {:8} {}  {} CPUs, {} MiB\n",
-            machine.node, state, machine.ip, machine.cpus, machine.memory_mib
+            "  {:8} {:8} {}  {} CPUs, {} MiB{}\n",
+            machine.node,
+            state,
+            machine.ip,
+            machine.cpus,
+            machine.memory_mib,
+            super::plan::told(machine.change).map(|told| format!("  ({told})")).unwrap_or_default()
         ));
     }
     text.push_str(&format!("  api      {}\n", if report.api { "answers" } else { "silent" }));

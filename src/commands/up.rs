@@ -1,5 +1,6 @@
 //! `provision up`: from a profile to a proved lab and a first table.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,14 +9,16 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::session::{Parts, Session, boot_files, network_name};
-use crate::artifacts::set::Made;
+use crate::artifacts::set::{Made, Set};
 use crate::bench::store;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
+use crate::lockfile::Lock;
 use crate::process::Cmd;
 use crate::profile::{NodeSpec, Provider};
 use crate::provider::MachineState;
 use crate::provider::libvirt::{self, POOL_DIR};
+use crate::steps::machines::Change;
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
 
@@ -25,6 +28,9 @@ pub struct Up {
     /// Install what this host lacks without asking
     #[arg(long, short)]
     yes: bool,
+    /// Go on even if what was built is not what the lock says
+    #[arg(long)]
+    unlocked: bool,
     /// Run this step only, even if it is done
     #[arg(long, value_name = "NAME", conflicts_with = "from")]
     step: Option<String>,
@@ -33,6 +39,8 @@ pub struct Up {
     from: Option<String>,
 }
 
+/// The name under which the journal keeps the machines' start.
+const MACHINES: &str = "machines";
 /// Room for a machine's disk and the box below it, as far as a lab fills them.
 const DISK_MIB: u64 = 4096;
 /// Room for logs, keys and results.
@@ -61,9 +69,20 @@ impl Up {
             tell_acceleration(session, &acceleration);
             fits(session, &states)?;
         }
-        let made = session.artifacts()?.ensure(&session.ui)?;
-        if states.iter().any(|state| *state != MachineState::Running) {
+        let artifacts = session.artifacts()?;
+        let made = artifacts.ensure(&session.ui)?;
+        self.must_be_locked(session, &artifacts)?;
+        let changes = session.changes(provider.as_ref(), &states)?;
+        for (node, _) in session.nodes.iter().zip(&changes).filter(|(_, change)| **change == Change::Replaced) {
+            // It has a host key of its own, which it says on the console that is ours.
+            console::forget_key(&session.lab, node)?;
+        }
+        let machines: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
+        let cut_off = !session.journal.state()?.again(MACHINES, &machines).is_empty();
+        if cut_off || states.iter().any(|state| *state != MachineState::Running) {
+            session.journal.began(MACHINES, &machines)?;
             boot(session, provider.as_ref(), &made, &acceleration, &states)?;
+            session.journal.done(MACHINES, &machines)?;
         } else {
             session.ui.task("machines", format!("Start {}", names.join(", "))).skip("already running");
         }
@@ -72,8 +91,19 @@ impl Up {
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
         cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
+        steps::machines::meet(&cx, &provider.identities(&session.lab, &names)?)?;
         let summary = steps::run(&steps, &selection, &cx)?;
         report(session, &summary, started.elapsed())
+    }
+
+    /// Refuses, before any machine is touched, what the lock does not say.
+    fn must_be_locked(&self, session: &Session, artifacts: &Set) -> Result<()> {
+        let Some(locked) = Lock::read(&session.lock_file)? else { return Ok(()) };
+        match locked.must_match(&Lock::of(artifacts.contents()?), &session.lock_file) {
+            Err(error) if self.unlocked => session.ui.warn(&format!("{error:#}")),
+            other => other?,
+        }
+        Ok(())
     }
 
     fn selection(&self) -> Selection {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::MachineState;
+use super::{Identity, MachineState};
 use crate::process::{Captured, Cmd};
 
 /// The connection that Vagrant uses too.
@@ -46,7 +46,7 @@ pub fn domain_state(name: &str) -> Result<MachineState> {
 }
 
 /// The XML that a domain starts with.
-fn definition(name: &str) -> Result<String> {
+pub(super) fn definition(name: &str) -> Result<String> {
     virsh(&["dumpxml", "--inactive", name]).read().with_context(|| format!("describe domain {name}"))
 }
 
@@ -54,6 +54,18 @@ fn definition(name: &str) -> Result<String> {
 pub fn domain_uuid(name: &str) -> Result<String> {
     let uuid = virsh(&["domuuid", name]).read().with_context(|| format!("ask the UUID of domain {name}"))?;
     Ok(uuid.trim().to_owned())
+}
+
+/// How a domain is known again.
+pub fn domain_identity(name: &str) -> Result<Identity> {
+    let xml = virsh(&["dumpxml", name]).read().with_context(|| format!("describe domain {name}"))?;
+    let document = roxmltree::Document::parse(&xml).with_context(|| format!("parse the XML of domain {name}"))?;
+    let domain = document.root_element();
+    let uuid = domain.children().find(|node| node.has_tag_name("uuid")).and_then(|node| node.text());
+    Ok(Identity {
+        machine: uuid.with_context(|| format!("domain {name} has no UUID"))?.trim().to_owned(),
+        run: domain.attribute("id").unwrap_or_default().to_owned(),
+    })
 }
 
 /// Whether a domain is defined with a network card.
@@ -206,6 +218,12 @@ pub fn volume_names() -> Result<Vec<String>> {
     let text = virsh(&["vol-list", "--pool", POOL]).output()?;
     // Without a pool there are no volumes.
     Ok(text.stdout.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// The XML of a volume; `None` if it has just gone.
+pub fn volume_definition(name: &str) -> Result<Option<String>> {
+    let output = virsh(&["vol-dumpxml", "--pool", POOL, name]).output()?;
+    Ok(output.status.success().then_some(output.stdout))
 }
 
 /// Removes a volume by name; whether there was one.

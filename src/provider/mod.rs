@@ -7,6 +7,7 @@ use crate::lab::Lab;
 use crate::ui::Ui;
 
 pub mod libvirt;
+pub mod orphans;
 pub mod vagrant;
 
 /// What a machine is doing, in the words of `provision status`.
@@ -42,6 +43,16 @@ pub struct BootFiles {
     pub initrd: std::path::PathBuf,
 }
 
+/// Which machine it is, and which of its runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider's own name for this very machine (libvirt's UUID).
+    pub machine: String,
+    /// Another one each time it is switched on (libvirt's domain id); empty
+    /// while it is off.
+    pub run: String,
+}
+
 /// Where machines come from.
 pub trait Provider: Send + Sync {
     /// The name in the profile.
@@ -49,6 +60,12 @@ pub trait Provider: Send + Sync {
 
     /// Each node's machine, in the order of `nodes`; reads only, in milliseconds.
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>>;
+
+    /// How each node's machine is known again, in the order of `nodes`; `None`
+    /// where there is none, or where the provider cannot tell. Reads only.
+    fn identities(&self, _lab: &Lab, nodes: &[String]) -> Result<Vec<Option<Identity>>> {
+        Ok(vec![None; nodes.len()])
+    }
 
     /// Brings what the machines need and share: network, volumes, consoles.
     fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()>;

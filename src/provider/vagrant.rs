@@ -10,7 +10,7 @@ mod output;
 
 use output::{Cause, Said, parse};
 
-use super::{BootFiles, MachineState, Provider, libvirt};
+use super::{BootFiles, Identity, MachineState, Provider, libvirt};
 use crate::console;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
@@ -65,6 +65,17 @@ impl Provider for VagrantLibvirt {
 
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>> {
         nodes.iter().map(|node| libvirt::domain_state(&lab.machine(node))).collect()
+    }
+
+    fn identities(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<Option<Identity>>> {
+        let identity = |node: &String| -> Result<Option<Identity>> {
+            let machine = lab.machine(node);
+            if libvirt::domain_state(&machine)? == MachineState::Absent {
+                return Ok(None);
+            }
+            libvirt::domain_identity(&machine).map(Some)
+        };
+        nodes.iter().map(identity).collect()
     }
 
     fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {

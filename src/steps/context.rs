@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use super::{Check, NodeFiles};
 use crate::cluster::Cluster;
 use crate::interrupt::{self, Interrupted};
+use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::Node;
@@ -29,12 +30,16 @@ pub struct Context<'a> {
     pub kubectl: &'a Kubectl,
     /// Whether the machines are emulated (no KVM).
     pub emulated: bool,
+    /// Hash of the lock that the lab is built from; empty without one.
+    pub lock: &'a str,
     /// Image name to manifest digest, as preloaded.
     pub images: &'a BTreeMap<String, String>,
     /// Image name to bytes of all its layers.
     pub sizes: &'a BTreeMap<String, u64>,
     /// Where progress goes.
     pub ui: &'a Ui,
+    /// What was begun and what ended.
+    pub journal: &'a Journal,
     /// What the scripts of each node said, until something changes.
     pub checks: Mutex<Option<Vec<BTreeMap<String, Check>>>>,
     /// What the cluster said, until something changes.

@@ -19,6 +19,10 @@ impl Step for CreateRuntimeClass {
         "Create RuntimeClasses crun and runc"
     }
 
+    fn seen_whole(&self) -> bool {
+        true
+    }
+
     fn check(&self, cx: &Context) -> Result<Check> {
         let cluster = cx.cluster()?;
         let has = |kind: &str, name: &str| {

@@ -21,6 +21,10 @@ impl Step for FetchKubeconfig {
         "Fetch the kubeconfig"
     }
 
+    fn seen_whole(&self) -> bool {
+        true
+    }
+
     fn check(&self, cx: &Context) -> Result<Check> {
         let path = cx.lab.kubeconfig();
         if !path.is_file() {

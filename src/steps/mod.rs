@@ -4,15 +4,19 @@
 //! A step says what it would change (`check`, read-only) before it changes it
 //! (`run`): a plan is "check all, run none", a second `up` is all skips.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, anyhow, bail};
 
 use crate::interrupt;
+use crate::journal::{Entry, LAB, State};
 use crate::ui::Task;
 
 mod context;
 mod create_runtime_class;
 mod fetch_kubeconfig;
 mod install_files;
+pub mod machines;
 mod node_files;
 mod on_node;
 mod prove_runtime;
@@ -45,6 +49,18 @@ pub trait Step: Send + Sync {
     fn name(&self) -> &'static str;
     /// What it does, as an imperative.
     fn title(&self) -> &'static str;
+    /// Hashes of all it depends on, by node, or of the lab as a whole: another
+    /// one than when it last ran makes it run again. Empty where the check
+    /// compares all of it.
+    fn inputs(&self, _cx: &Context) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::from([(LAB.to_owned(), String::new())]))
+    }
+    /// Whether a check that finds it done may be believed after a run that was
+    /// cut off: it may where the very last thing that `run` does is what
+    /// `check` looks for.
+    fn seen_whole(&self) -> bool {
+        false
+    }
     /// What it would change; changes nothing itself.
     fn check(&self, cx: &Context) -> Result<Check>;
     /// Makes it so; safe to run twice.
@@ -114,11 +130,12 @@ pub struct Summary {
 /// again, so that "done" is what was seen and not what was hoped.
 pub fn run(steps: &[Box<dyn Step>], selection: &Selection, cx: &Context) -> Result<Summary> {
     let (steps, forced) = selection.of(steps)?;
+    let state = cx.journal.state()?;
     let mut summary = Summary::default();
     for (index, step) in steps.iter().enumerate() {
         interrupt::check()?;
         let task = cx.ui.task(step.name(), step.title());
-        let before = match step.check(cx) {
+        let before = match look(step.as_ref(), cx, &state) {
             Ok(check) => check,
             Err(error) => {
                 task.fail(&error);
@@ -130,17 +147,40 @@ pub fn run(steps: &[Box<dyn Step>], selection: &Selection, cx: &Context) -> Resu
             summary.skipped.push(step.name());
             continue;
         }
-        let result = step.run(cx, &task).and_then(|()| {
-            cx.forget_checks();
-            match step.check(cx)? {
-                Check::Done => Ok(()),
-                Check::Pending(left) => bail!("it ran, and still wants to: {}", left.join("; ")),
-            }
-        });
+        let result = journaled(step.as_ref(), cx, &task);
         task.close(result).map_err(|error| next_command(step.as_ref(), error))?;
         summary.ran.push(step.name());
     }
     Ok(summary)
+}
+
+/// Runs a step and sees that it is done; begin and end go into the journal.
+fn journaled(step: &dyn Step, cx: &Context, task: &Task) -> Result<()> {
+    let inputs = step.inputs(cx)?;
+    cx.journal.began(step.name(), &inputs)?;
+    let result = step.run(cx, task).and_then(|()| {
+        cx.forget_checks();
+        match step.check(cx)? {
+            Check::Done => cx.journal.done(step.name(), &inputs),
+            Check::Pending(left) => bail!("it ran, and still wants to: {}", left.join("; ")),
+        }
+    });
+    if let Err(error) = &result {
+        let why = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+        cx.journal.write(Entry::Failed { step: step.name().into(), why })?;
+    }
+    result
+}
+
+/// What a step would change: what its check sees, and what the journal knows
+/// and no check can see.
+fn look(step: &dyn Step, cx: &Context, state: &State) -> Result<Check> {
+    let check = step.check(cx)?;
+    if check != Check::Done || step.seen_whole() {
+        return Ok(check);
+    }
+    let again = state.again(step.name(), &step.inputs(cx)?);
+    Ok(if again.is_empty() { Check::Done } else { Check::Pending(again) })
 }
 
 fn next_command(step: &dyn Step, error: anyhow::Error) -> anyhow::Error {
@@ -153,10 +193,12 @@ fn next_command(step: &dyn Step, error: anyhow::Error) -> anyhow::Error {
 /// What each step would change, in order. Steps behind one that is pending
 /// cannot be looked at yet when they need what it makes: they count as pending.
 pub fn plan(steps: &[Box<dyn Step>], cx: &Context) -> Result<Vec<(&'static str, &'static str, Check)>> {
+    let state = cx.journal.state()?;
     let mut planned = Vec::new();
     let mut blocked = false;
     for step in steps {
-        let check = if blocked { Check::pending("after the steps before it") } else { step.check(cx)? };
+        let check =
+            if blocked { Check::pending("after the steps before it") } else { look(step.as_ref(), cx, &state)? };
         blocked |= check != Check::Done;
         planned.push((step.name(), step.title(), check));
     }

@@ -80,6 +80,25 @@ impl NodeFiles {
         &self.hash
     }
 
+    /// Hash of what the script of one step depends on, hexadecimal: the script,
+    /// what all scripts share, the env file, and the files whose names it speaks.
+    #[must_use]
+    pub fn hash_of(&self, step: &str) -> String {
+        let script = format!("steps/{step}.sh");
+        let text = self.get(&script).unwrap_or_default();
+        let mut hasher = Sha256::new();
+        for (path, (_, content)) in &self.files {
+            let spoken = path.strip_prefix("files/").is_some_and(|name| text.contains(&format!("$files/{name}")));
+            if spoken || path == &script || path == "steps/lib.sh" {
+                hasher.update(format!("{path}\0{}\0{content}", content.len()));
+            } else if path == "node.env" {
+                // All but the hash of everything.
+                content.lines().filter(|line| !line.starts_with("INPUTS_HASH=")).for_each(|line| hasher.update(line));
+            }
+        }
+        format!("{:x}", hasher.finalize())
+    }
+
     /// The files as an uncompressed tar archive.
     pub fn to_tar(&self) -> Result<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Check, Context, Step};
+use super::{Check, Context, NodeFiles, Step};
 use crate::node::Node;
 use crate::ui::Task;
 
@@ -37,6 +37,11 @@ impl Step for OnNode {
 
     fn title(&self) -> &'static str {
         self.title
+    }
+
+    fn inputs(&self, cx: &Context) -> Result<BTreeMap<String, String>> {
+        let inputs = |(node, files): (&Box<dyn Node>, &NodeFiles)| (node.name().to_owned(), files.hash_of(self.name));
+        Ok(cx.nodes.iter().zip(cx.files).map(inputs).collect())
     }
 
     fn check(&self, cx: &Context) -> Result<Check> {

@@ -70,6 +70,10 @@ impl Step for ProveRuntime {
         "Prove the runtime: WasmEdge under crun, compiled and interpreted"
     }
 
+    fn seen_whole(&self) -> bool {
+        true
+    }
+
     fn check(&self, cx: &Context) -> Result<Check> {
         let Some(proof) = Proof::load(cx.lab) else {
             return Ok(Check::pending("no proof of this lab's runtime yet"));

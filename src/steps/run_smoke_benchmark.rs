@@ -27,6 +27,10 @@ impl Step for RunSmokeBenchmark {
         "Run the smoke benchmark"
     }
 
+    fn seen_whole(&self) -> bool {
+        true
+    }
+
     fn check(&self, cx: &Context) -> Result<Check> {
         let Some(path) = cx.lab.newest_result()? else { return Ok(Check::pending("no result of this lab yet")) };
         let run = match store::load(&path) {
@@ -112,6 +116,7 @@ fn environment(cx: &Context) -> Result<Environment> {
         accounting: "cgroup v2".into(),
         pinning: String::new(),
         versions,
+        lock: cx.lock.to_owned(),
         digests: cx.images.clone(),
     })
 }

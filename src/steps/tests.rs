@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::{Node, Output};
@@ -80,6 +81,8 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
     let files: Vec<NodeFiles> = nodes.iter().map(|_| NodeFiles::render(&values(true)).unwrap()).collect();
     let kubectl = Kubectl::new(PathBuf::from("kubectl"), PathBuf::from("kubeconfig"));
     let ui = Ui::new(Mode::Plain);
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::at(dir.path().join("journal.jsonl"));
     test(&Context {
         profile: &profile,
         lab: &lab,
@@ -87,9 +90,11 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
         files: &files,
         kubectl: &kubectl,
         emulated: true,
+        lock: "",
         images: &BTreeMap::new(),
         sizes: &BTreeMap::new(),
         ui: &ui,
+        journal: &journal,
         checks: Mutex::new(None),
         cluster: Mutex::new(None),
     });
@@ -180,4 +185,42 @@ fn the_rendered_env_file_is_what_scripts_expect() {
                 .join("\n")
         );
     });
+}
+
+#[test]
+fn a_step_that_was_cut_off_or_has_other_inputs_runs_again() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let steps = vec![Fake::boxed("a", true, &log), Fake::boxed("b", true, &log)];
+    with_context(&[], |cx| {
+        let lab = |inputs: &str| BTreeMap::from([(LAB.to_owned(), inputs.to_owned())]);
+        cx.journal.began("a", &lab("")).unwrap();
+        cx.journal.began("b", &lab("old")).unwrap();
+        cx.journal.done("b", &lab("old")).unwrap();
+        let planned = plan(&steps, cx).unwrap();
+        assert!(matches!(&planned[0].2, Check::Pending(why) if why[0].contains("never ended")), "{planned:?}");
+        assert_eq!(run(&steps, &Selection::All, cx).unwrap().ran, ["a", "b"]);
+        assert_eq!(run(&steps, &Selection::All, cx).unwrap().ran, Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn a_step_that_failed_runs_again_even_if_its_check_is_content() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let steps: Vec<Box<dyn Step>> =
+        vec![Box::new(Fake { name: "a", log: Arc::clone(&log), done: Mutex::new(false), heals: false })];
+    with_context(&[], |cx| {
+        run(&steps, &Selection::All, cx).unwrap_err();
+        let healed = vec![Fake::boxed("a", true, &log)];
+        assert_eq!(run(&healed, &Selection::All, cx).unwrap().ran, ["a"]);
+    });
+}
+
+#[test]
+fn a_script_runs_again_for_its_own_files_and_no_others() {
+    let files = NodeFiles::render(&values(true)).unwrap();
+    let other = NodeFiles::render(&NodeValues { pod_cidr: "10.9.0.0/16".into(), ..values(true) }).unwrap();
+    let plain = NodeFiles::render(&values(true)).unwrap();
+    assert_eq!(files.hash_of("install_runtime"), plain.hash_of("install_runtime"));
+    assert_ne!(files.hash_of("install_runtime"), files.hash_of("configure_network"));
+    assert_ne!(files.hash_of("configure_network"), other.hash_of("configure_network"));
 }

@@ -132,6 +132,7 @@ fn environment() -> Environment {
             ("kubernetes", "1.37.2"),
             ("containerd", "2.4.1"),
         ]),
+        lock: String::new(),
         digests: pairs(&[
             ("lock", "sha256:7d1f0a9be0f6c04f4f5fd3b1d7f4a02c19a6b4a5ee4f8b3a7c1d2e3f4a5b6c7d"),
             ("workload", "sha256:0a9be0f6c04f4f5fd3b1d7f4a02c19a6b4a5ee4f8b3a7c1d2e3f4a5b6c7d8e9f"),

@@ -74,13 +74,35 @@ patient() {
   fi
 }
 
+# Ends what an earlier step still does here: its caller may have died, or lost
+# the connection, and gone on by calling again. Its whole process group goes.
+# The lock is held by all that this step starts, until the last of it has ended.
+alone() {
+  local lock=/run/provision.step group
+  exec 8>>$lock
+  if ! flock --nonblock 8; then
+    group=$(<$lock)
+    say "an earlier step is still under way (process group $group): ending it"
+    kill -TERM -- "-$group" 2>/dev/null || true
+    flock --wait 20 8 || {
+      kill -KILL -- "-$group" 2>/dev/null || true
+      flock --wait 20 8 || fail "an earlier step does not end (process group $group)"
+    }
+  fi
+  read -r _ _ _ _ group _ </proc/$$/stat
+  printf '%s\n' "$group" >$lock
+}
+
 step() {
   case "${1-}" in
   check)
     check
     exit $((changes * 10))
     ;;
-  run) run ;;
+  run)
+    alone
+    run
+    ;;
   *)
     echo "usage: ${0##*/} check|run" >&2
     exit 2
