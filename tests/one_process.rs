@@ -1,8 +1,6 @@
 //! One process per lab, through the program itself: a second one says who has
 //! the lab, and what only reads is not held up.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
-
 use provision::lab::{Busy, Lab};
 use provision::process::Cmd;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Check, Context, NodeFiles, Step};
+use super::{Check, Context, Step};
 use crate::node::Node;
 use crate::ui::Task;
 
@@ -40,8 +40,8 @@ impl Step for OnNode {
     }
 
     fn inputs(&self, cx: &Context) -> Result<BTreeMap<String, String>> {
-        let inputs = |(node, files): (&Box<dyn Node>, &NodeFiles)| (node.name().to_owned(), files.hash_of(self.name));
-        Ok(cx.nodes.iter().zip(cx.files).map(inputs).collect())
+        let names = cx.nodes.iter().map(|node| node.name().to_owned());
+        Ok(names.zip(cx.files.iter().map(|files| files.hash_of(self.name))).collect())
     }
 
     fn check(&self, cx: &Context) -> Result<Check> {
