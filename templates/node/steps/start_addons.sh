@@ -32,8 +32,14 @@ wait_for() {
   }
 }
 
+# Its port answers before it knows who may do what.
+ready() {
+  kubectl --request-timeout=20s get --raw /readyz >/dev/null 2>&1
+}
+
 run() {
   local found
+  within "$(patient 60)" ready || fail "the API server does not become ready"
   found=$(kubectl --namespace kube-system get deployment/coredns daemonset/kube-proxy --ignore-not-found -o name)
   [[ $found == *coredns*kube-proxy* ]] ||
     kubeadm init phase addon all --config "$files/kubeadm.yaml"
