@@ -114,6 +114,8 @@ pub struct Design {
     pub measures: Vec<Measure>,
     /// Servers side by side to find a replica's memory; 0 leaves that out.
     pub replicas: u32,
+    /// Generators side by side; none is as many as it takes.
+    pub generators: Option<u32>,
     /// Decides the order of blocks and every random draw.
     pub seed: u64,
     /// Whether the work was shrunk because machines are emulated.
@@ -131,6 +133,8 @@ pub struct Choice {
     pub rounds: Option<u32>,
     /// Rate of the open loop instead of a share of the slowest arm's capacity.
     pub rate: Option<f64>,
+    /// Generators side by side instead of as many as it takes.
+    pub generators: Option<u32>,
     /// Users of the demo's load.
     pub users: u32,
     /// Seconds of the demo's load.
@@ -141,6 +145,9 @@ pub struct Choice {
 
 /// Rates that an open loop may have.
 const RATES: std::ops::RangeInclusive<f64> = 1.0..=1_000_000.0;
+
+/// Most generators side by side.
+pub const MOST_GENERATORS: u32 = 16;
 
 impl Design {
     /// The design of `size` with `choice`; `shortened` for emulated machines.
@@ -161,6 +168,12 @@ impl Design {
         }
         if let Some(rounds) = choice.rounds {
             ensure!((1..=100).contains(&rounds), "the rounds are {rounds}; allowed: 1 to 100");
+        }
+        if let Some(generators) = choice.generators {
+            ensure!(
+                (1..=MOST_GENERATORS).contains(&generators),
+                "the generators are {generators}; allowed: 1 to {MOST_GENERATORS}"
+            );
         }
         let names: Vec<&str> = match (size, choice.routes.is_empty()) {
             (_, false) => choice.routes.iter().map(String::as_str).collect(),
@@ -187,6 +200,7 @@ impl Design {
                 (Size::Quick, _) | (_, true) => 3,
                 _ => 5,
             },
+            generators: choice.generators,
             seed: choice.seed,
             shortened,
         })
@@ -267,6 +281,7 @@ mod tests {
         assert!(of(Choice { routes: vec!["slow".into()], ..Choice::default() }).contains("`slow`"));
         assert!(of(Choice { rate: Some(0.0), ..Choice::default() }).contains("1 to 1000000"));
         assert!(of(Choice { rate: Some(f64::NAN), ..Choice::default() }).contains("NaN"));
+        assert!(of(Choice { generators: Some(17), ..Choice::default() }).contains("1 to 16"));
         assert!(of(Choice { rounds: Some(0), ..Choice::default() }).contains("1 to 100"));
     }
 

@@ -20,6 +20,9 @@ const PILOT: (u32, f64) = (16, 0.4);
 /// Seconds of a calibration against the null server.
 const CALIBRATION_SECONDS: f64 = 1.0;
 
+/// How much faster twice the generators must be to be worth their CPUs.
+const WORTH: f64 = 1.2;
+
 /// A lane and its arm.
 struct Entry {
     lane: Lane,
@@ -35,8 +38,11 @@ pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result
     let entries = lanes(design, place)?;
     let mut environment = place.environment()?;
     task.say("measure the generator against a server that does nothing");
-    let calibration = if design.twin { Some(calibrate(place, design)?) } else { None };
+    let mut calibration = if design.twin { Some(calibrate(place, design)?) } else { None };
     let capacities = pilot(design, place, task)?;
+    if let Some(calibration) = &mut calibration {
+        scale_out(place, design, calibration, &capacities, task)?;
+    }
 
     let mut blocks = Vec::new();
     let mut pool = Pool::default();
@@ -134,7 +140,35 @@ fn calibrate(place: &dyn Place, design: &Design) -> Result<Calibration> {
     Ok(Calibration {
         null_close_rate: taken[0].report.requests_per_second,
         null_keep_alive_rate: taken[1].report.requests_per_second,
+        generators: place.generators(),
     })
+}
+
+/// Doubles the generators until they are far above the fastest arm, the place
+/// is full, or more of them bring no more.
+fn scale_out(
+    place: &dyn Place,
+    design: &Design,
+    calibration: &mut Calibration,
+    capacities: &Capacities,
+    task: &Task,
+) -> Result<()> {
+    let fastest = capacities.iter().filter(|((route, _), _)| route == design::ROUTES[0].name);
+    let fastest = fastest.map(|(_, capacity)| *capacity).fold(0.0, f64::max);
+    while calibration.null_keep_alive_rate < gates::HEADROOM * fastest {
+        let generators = place.generators();
+        if !place.scale_to(generators * 2) {
+            break;
+        }
+        task.say(&format!("{} generators against a server that does nothing", generators * 2));
+        let more = calibrate(place, design)?;
+        if more.null_keep_alive_rate < calibration.null_keep_alive_rate * WORTH {
+            place.scale_to(generators);
+            break;
+        }
+        *calibration = more;
+    }
+    Ok(())
 }
 
 /// A short look at each arm's capacity on each route whose open loop has a

@@ -11,7 +11,7 @@ const ERRORS: f64 = 0.001;
 /// Most of the CPU time that the hypervisor may give to others.
 const STEAL: f64 = 0.05;
 /// How much faster than the fastest arm the generator must be.
-const HEADROOM: f64 = 3.0;
+pub(super) const HEADROOM: f64 = 3.0;
 /// Most of an open loop's requests that may begin late.
 const LATE: f64 = 0.05;
 

@@ -130,6 +130,13 @@ pub struct Calibration {
     pub null_close_rate: f64,
     /// Its rate against the null server over kept connections.
     pub null_keep_alive_rate: f64,
+    /// Generators side by side, then and in all blocks.
+    #[serde(default = "one")]
+    pub generators: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One fresh server and all that was measured on it.

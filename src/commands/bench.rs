@@ -39,6 +39,9 @@ pub struct Bench {
     /// Requests per second of the open loop, instead of a share of what the slowest arm can do
     #[arg(long, value_name = "NUMBER")]
     rate: Option<f64>,
+    /// Generators side by side in the cluster [default: as many as it takes]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "local")]
+    generators: Option<u32>,
     /// What decides the order of blocks, so that a run can be repeated
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -60,6 +63,7 @@ impl Bench {
             routes: self.routes.clone(),
             rounds: self.rounds,
             rate: self.rate,
+            generators: self.generators,
             users: load.users,
             seconds: load.seconds,
             seed: self.seed.unwrap_or_else(steps::seed),

@@ -161,8 +161,12 @@ pub(super) fn method(view: &View) -> Vec<String> {
     text.push("A percentile is shown where enough requests carry it: p99 from 1,000 on, p99.9 from 10,000 on.".into());
     if let Some(calibration) = &run.calibration {
         text.push(format!(
-            "Against a server that does nothing, the generator itself reached {} requests/s with a connection per \
+            "Against a server that does nothing, {} reached {} requests/s with a connection per \
              request and {} over kept connections: rates near these are the generator's.",
+            match calibration.generators {
+                1 => "the generator itself".into(),
+                several => format!("the {several} generators themselves"),
+            },
             numbers::rate(calibration.null_close_rate),
             numbers::rate(calibration.null_keep_alive_rate)
         ));

@@ -1,11 +1,12 @@
 //! The first figures: Rust against Wasm under load, on the proved lab.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Proof, Step};
-use crate::bench::design::{Choice, Design};
+use crate::bench::design::{Choice, Design, MOST_GENERATORS};
 use crate::bench::engine;
 use crate::bench::place::cluster::Cluster;
 use crate::bench::run::{Environment, PlaceKind, Run};
@@ -71,14 +72,18 @@ pub fn measure(cx: &Context, design: &Design, task: &Task) -> Result<Run> {
             "the runtime of this lab is not proved, so figures would mean nothing\n  prove it: provision up --step prove_runtime"
         );
     }
+    let environment = environment(cx)?;
+    // One CPU is the server's.
+    let room = environment.cpus.saturating_sub(1).clamp(1, MOST_GENERATORS);
     let place = Cluster {
         kubectl: cx.kubectl,
         node: cx.control_plane()?,
         uid,
         images: cx.images,
         sizes: cx.sizes,
-        environment: environment(cx)?,
-        generators: 1,
+        environment,
+        generators: Cell::new(design.generators.unwrap_or(1)),
+        most_generators: design.generators.unwrap_or(room),
     };
     let run = engine::run(design, &place, cx.lab.name(), task)?;
     Store::at(cx.lab.results()).save(&run, &report::beside(&run)?)?;

@@ -28,6 +28,17 @@ pub trait Place {
     /// Brings up the generator's null server: it answers and does nothing else.
     fn start_null(&self) -> Result<Box<dyn Server + '_>>;
 
+    /// Generators that load a server together.
+    fn generators(&self) -> u32 {
+        1
+    }
+
+    /// Loads with so many generators from now on; false where the place has no
+    /// room for them, and nothing changes.
+    fn scale_to(&self, generators: u32) -> bool {
+        generators == self.generators()
+    }
+
     /// Runs `count` servers of an arm side by side: what one more costs.
     fn replicas(&self, arm: &dyn Arm, count: u32) -> Result<Cost>;
 }

@@ -71,7 +71,7 @@ pub fn of(size: Size) -> Run {
         seconds: blocks.len() as f64 * (design.measures.len() as f64 * design.measures[0].seconds * 1.25 + 2.0),
         environment: environment(),
         lanes: arms.iter().map(lane).collect(),
-        calibration: Some(Calibration { null_close_rate: 31_420.0, null_keep_alive_rate: 88_310.0 }),
+        calibration: Some(Calibration { null_close_rate: 31_420.0, null_keep_alive_rate: 88_310.0, generators: 1 }),
         costs: costs.collect(),
         measures: design.measures,
         blocks,

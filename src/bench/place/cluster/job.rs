@@ -18,8 +18,11 @@ use crate::{pods, templates};
 const AROUND: Duration = Duration::from_secs(420);
 /// Seconds between two loads: long enough for a look at the server's CPU time in between.
 const GAP: f64 = 0.5;
-/// Seconds until several generators begin together.
-const TOGETHER: u64 = 20;
+/// Seconds until several generators begin together: by then each has started,
+/// on an emulated node too.
+const TOGETHER: (u64, u64) = (15, 75);
+/// How late one of several may begin, in milliseconds.
+const LATE_MS: f64 = 50.0;
 /// Where the sampler is told to stop.
 const STOP: &str = "/run/provision-sample.stop";
 /// Where it writes.
@@ -64,7 +67,7 @@ fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Durat
     let ended = cluster.kubectl.wait_for(&format!("job {NAMESPACE}/{name} does not end"), limit, |kubectl| {
         let job = kubectl.json(&["get", "job", "--namespace", NAMESPACE, name])?;
         let status = &job["status"];
-        if status["succeeded"].as_u64() == Some(cluster.generators.into()) {
+        if status["succeeded"].as_u64() == Some(cluster.generators.get().into()) {
             return Ok(Ok(true));
         }
         if status["failed"].as_u64().unwrap_or(0) > 0 {
@@ -87,7 +90,7 @@ fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Durat
         "--tail=-1",
         "--max-log-requests=64",
     ])?;
-    let reports = read(&printed, asks.len(), cluster.generators).map_err(|error| {
+    let reports = read(&printed, asks.len(), cluster.generators.get()).map_err(|error| {
         // A generator of which not one request succeeded ends with 1, and its document says why.
         if ended { error } else { error.context(format!("the load generator failed: {}", beginning(&printed))) }
     })?;
@@ -103,6 +106,12 @@ fn read(printed: &str, asks: usize, generators: u32) -> Result<Vec<loadgen::Repo
         let name = index.to_string();
         let own: Vec<loadgen::Report> = all.iter().filter(|report| report.name == name).cloned().collect();
         ensure!(own.len() == generators as usize, "{} of {generators} generators reported load {index}", own.len());
+        if let (0, Some(late)) = (index, own.iter().map(|report| report.started_late_ms).reduce(f64::max)) {
+            ensure!(
+                generators == 1 || late <= LATE_MS,
+                "the {generators} generators did not begin together: one was {late:.0} ms late"
+            );
+        }
         merge(own)
     };
     (0..asks).map(of_ask).collect()
@@ -125,18 +134,20 @@ fn manifest(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: D
         gap: f64,
         start_at: u128,
     }
+    let generators = cluster.generators.get();
+    let together = if cluster.environment.emulated { TOGETHER.1 } else { TOGETHER.0 };
     let plan: Vec<Value> =
-        asks.iter().enumerate().map(|(index, ask)| entry(index, address, ask, cluster.generators)).collect();
+        asks.iter().enumerate().map(|(index, ask)| entry(index, address, ask, generators)).collect();
     // One generator begins when it can; several wait for one another.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("read the clock")?;
-    let start = if cluster.generators > 1 { now + Duration::from_secs(TOGETHER) } else { now };
+    let start = if generators > 1 { now + Duration::from_secs(together) } else { now };
     let plan = serde_json::to_string(&plan).context("write the generator's plan")?;
     let values = Values {
         name,
         namespace: NAMESPACE,
         image: GENERATOR,
         node: cluster.node.name(),
-        generators: cluster.generators,
+        generators,
         deadline: limit.as_secs(),
         // A JSON string is a YAML string too, once it is quoted as JSON again.
         plan: plan.replace('\\', "\\\\").replace('"', "\\\""),

@@ -1,6 +1,7 @@
 //! The arms as pods of a lab's cluster, the generator as a Job on their node:
 //! the load never leaves that machine.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,7 +42,9 @@ pub struct Cluster<'a> {
     /// What the node is.
     pub environment: Environment,
     /// Generators side by side, each a pod of an indexed Job.
-    pub generators: u32,
+    pub generators: Cell<u32>,
+    /// Most of them that the node has room for.
+    pub most_generators: u32,
 }
 
 impl Cluster<'_> {
@@ -91,6 +94,18 @@ impl Place for Cluster<'_> {
         let values = Values { name, namespace: NAMESPACE, image: GENERATOR, port: PORT, seconds: NULL_SECONDS };
         let template = include_str!("../../../../templates/kubernetes/null-server.yaml.tera");
         Ok(Box::new(self.server(name, &templates::render("null-server.yaml", template, &values)?)?))
+    }
+
+    fn generators(&self) -> u32 {
+        self.generators.get()
+    }
+
+    fn scale_to(&self, generators: u32) -> bool {
+        let fits = (1..=self.most_generators).contains(&generators);
+        if fits {
+            self.generators.set(generators);
+        }
+        fits
     }
 
     fn replicas(&self, arm: &dyn Arm, count: u32) -> Result<Cost> {
