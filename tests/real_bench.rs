@@ -203,12 +203,25 @@ fn requests_that_fail_too_few_requests_and_a_twin_that_differs_are_invalid() {
     assert!(!run.verdict.valid && same.detail.contains("differs from itself"), "{same:?}");
 }
 
+#[test]
+fn a_generator_that_is_held_up_is_never_a_servers_figure() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = design(&["wasm-aot"], 1);
+    let local = Local::prepare(parts(), &wanted.arms, dir.path()).unwrap();
+    let run = run_at(&Faulty { place: &local, fault: Fault::SlowGenerator }, &wanted).unwrap();
+    let saturation = gate(&run, "saturation");
+    assert!(!run.verdict.valid && saturation.detail.contains("the generator is what was measured"), "{saturation:?}");
+}
+
 /// What goes wrong.
 enum Fault {
     /// The server is killed under load.
     Kill,
     /// Somebody else is busy on the twin's CPU.
     SlowTwin,
+    /// Several others are busy on the generator's CPU.
+    SlowGenerator,
 }
 
 /// A place at which something goes wrong.
@@ -229,11 +242,12 @@ impl Place for Faulty<'_> {
     }
     fn start(&self, lane: &Lane, arm: &dyn Arm) -> Result<Box<dyn Server + '_>> {
         let server = self.place.start(lane, arm)?;
+        let busy = |command: Cmd| command.args(["-c", "while :; do :; done"]).start();
+        let pinning = self.place.pinning();
         let beside = match self.fault {
-            Fault::SlowTwin if lane.twin_of.is_some() => {
-                Some(self.place.pinning().server("sh").args(["-c", "while :; do :; done"]).start()?)
-            }
-            _ => None,
+            Fault::SlowTwin if lane.twin_of.is_some() => vec![busy(pinning.server("sh"))?],
+            Fault::SlowGenerator => (0..6).map(|_| busy(pinning.generator("sh"))).collect::<Result<_>>()?,
+            _ => Vec::new(),
         };
         let kill = matches!(self.fault, Fault::Kill) && !lane.name.ends_with("-pilot");
         Ok(Box::new(FaultyServer { server, kill, _beside: beside }))
@@ -249,7 +263,7 @@ impl Place for Faulty<'_> {
 struct FaultyServer<'a> {
     server: Box<dyn Server + 'a>,
     kill: bool,
-    _beside: Option<Running>,
+    _beside: Vec<Running>,
 }
 
 impl Server for FaultyServer<'_> {

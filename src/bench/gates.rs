@@ -1,8 +1,8 @@
 //! Whether figures may be believed: each question is a gate, and where a
 //! decisive one does not hold the verdict is "invalid, because …", never a number.
 
-use super::design::Size;
-use super::run::{Block, Gate, Lane, Run, Summary};
+use super::design::{Load, Size};
+use super::run::{Block, Figures, Gate, Lane, Run, Summary};
 use super::summary::of_lane;
 use crate::{arms, proof, stats};
 
@@ -12,6 +12,10 @@ const ERRORS: f64 = 0.001;
 const STEAL: f64 = 0.05;
 /// How much faster than the fastest arm the generator must be.
 pub(super) const HEADROOM: f64 = 3.0;
+/// From this share of its time on a generator is busy,
+const SATURATED: f64 = 0.95;
+/// and below this one a server has nothing to do.
+const IDLE: f64 = 0.5;
 /// Most of an open loop's requests that may begin late.
 const LATE: f64 = 0.05;
 
@@ -20,7 +24,7 @@ const LATE: f64 = 0.05;
 pub fn of(run: &Run) -> Vec<Gate> {
     let mut gates = vec![mode(run), canary(run)];
     gates.extend(same_twice(run));
-    gates.extend([generator(run), pace(run), errors(run), steal(run), throttling(run), samples(run)]);
+    gates.extend([generator(run), saturation(run), pace(run), errors(run), steal(run), throttling(run), samples(run)]);
     gates
 }
 
@@ -122,6 +126,43 @@ fn generator(run: &Run) -> Gate {
     }
     // The tiny route's rates are held down then; ratios on other routes and CPU times are not.
     gate("generator", false, &faults, fine.join("; "))
+}
+
+/// A closed loop finds a server's capacity only where the server is what is
+/// busy: one that idles while the generator has always work tells of the generator.
+fn saturation(run: &Run) -> Gate {
+    let mut faults = Vec::new();
+    let mut least = 1.0_f64;
+    for known in &run.lanes {
+        for measure in run.measures.iter().filter(|measure| matches!(measure.load, Load::Closed { .. })) {
+            let of_all = |pick: fn(&Figures) -> f64| {
+                let all: Vec<f64> =
+                    of_lane(&run.blocks, &measure.name, &known.name).map(|(_, figures)| pick(figures)).collect();
+                stats::median(&all)
+            };
+            let (Some(server), Some(generator)) =
+                (of_all(|figures| figures.server_busy), of_all(|figures| figures.generator_busy))
+            else {
+                continue;
+            };
+            least = least.min(server);
+            if generator > SATURATED && server < IDLE {
+                faults.push(format!(
+                    "{}, {}: the generator was busy {:.0} % of the time and the server {:.0} %: the generator is what was measured",
+                    known.name,
+                    measure.name,
+                    generator * 100.0,
+                    server * 100.0
+                ));
+            }
+        }
+    }
+    gate(
+        "saturation",
+        true,
+        &faults,
+        format!("under closed loops servers were busy at least {:.0} % of the time", least * 100.0),
+    )
 }
 
 /// An open loop must send when it says.

@@ -136,8 +136,7 @@ fn manifest(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: D
     }
     let generators = cluster.generators.get();
     let together = if cluster.environment.emulated { TOGETHER.1 } else { TOGETHER.0 };
-    let plan: Vec<Value> =
-        asks.iter().enumerate().map(|(index, ask)| entry(index, address, ask, generators)).collect();
+    let plan: Vec<Value> = asks.iter().enumerate().map(|(index, ask)| entry(index, address, ask, generators)).collect();
     // One generator begins when it can; several wait for one another.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("read the clock")?;
     let start = if generators > 1 { now + Duration::from_secs(together) } else { now };
