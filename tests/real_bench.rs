@@ -237,6 +237,10 @@ impl Place for Faulty<'_> {
     fn environment(&self) -> Result<Environment> {
         self.place.environment()
     }
+    fn side_by_side(&self) -> bool {
+        // A fault of one lane is not to be the others'.
+        false
+    }
     fn image(&self, arm: &dyn Arm) -> Result<(String, u64)> {
         self.place.image(arm)
     }

@@ -188,9 +188,9 @@ impl Design {
                 (Size::Smoke, _) => 1,
                 (Size::Quick, _) => 3,
                 (Size::Standard, true) => 6,
-                (Size::Standard, false) => 12,
+                (Size::Standard, false) => 20,
                 (Size::Nightly, true) => 10,
-                (Size::Nightly, false) => 24,
+                (Size::Nightly, false) => 40,
             }),
             arms,
             twin: size != Size::Smoke,
@@ -212,8 +212,7 @@ fn measures(size: Size, shortened: bool, routes: &[Route], choice: &Choice) -> V
     let seconds = match (size, shortened) {
         (Size::Smoke, _) => f64::from(choice.seconds.max(1)),
         (Size::Quick, false) => 0.9,
-        (Size::Standard, false) => 1.5,
-        (Size::Nightly, false) => 2.0,
+        (Size::Standard | Size::Nightly, false) => 1.0,
         (_, true) => 2.0,
     };
     let warmup_seconds = if size == Size::Smoke { (seconds / 10.0_f64).clamp(1.0, 10.0) } else { seconds / 4.0 };

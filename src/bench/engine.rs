@@ -7,13 +7,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::design::{self, Design, Load, Measure, Rate};
-use super::figures::{self, Pool};
-use super::place::{Ask, Place, Shape, Taken};
+use super::figures::Pool;
+use super::place::{Ask, Place, Shape};
+use super::round::Rounds;
 use super::run::{Block, Calibration, FORMAT, Lane, Run, Verdict};
 use super::{gates, summary, verdict};
 use crate::arms::Arm;
+use crate::stats;
 use crate::ui::Task;
-use crate::{canary, stats};
 
 /// Users and seconds of a look at a capacity that decides rates.
 const PILOT: (u32, f64) = (16, 0.4);
@@ -24,13 +25,13 @@ const CALIBRATION_SECONDS: f64 = 1.0;
 const WORTH: f64 = 1.2;
 
 /// A lane and its arm.
-struct Entry {
-    lane: Lane,
-    arm: &'static dyn Arm,
+pub(super) struct Entry {
+    pub lane: Lane,
+    pub arm: &'static dyn Arm,
 }
 
 /// Capacities by route and arm, requests per second.
-type Capacities = BTreeMap<(String, &'static str), f64>;
+pub(super) type Capacities = BTreeMap<(String, &'static str), f64>;
 
 /// Runs the design.
 pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result<Run> {
@@ -47,17 +48,19 @@ pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result
     let mut blocks = Vec::new();
     let mut pool = Pool::default();
     let order = stats::schedule(design.seed, design.rounds as usize, entries.len());
-    let all = design.rounds as usize * entries.len();
+    let rounds = Rounds { design, place, capacities: &capacities };
     for (round, row) in order.iter().enumerate() {
-        for (position, index) in row.iter().enumerate() {
-            let entry = &entries[*index];
-            task.say(&format!("block {} of {all}: {}", blocks.len() + 1, entry.lane.title));
-            let mut block = block(design, place, entry, &capacities, &mut pool)
-                .with_context(|| format!("measure arm {} in round {}", entry.lane.name, round + 1))?;
-            (block.round, block.position) = (number(round), number(position));
-            block.at_seconds = began.elapsed().as_secs_f64();
-            blocks.push(block);
+        let at_seconds = began.elapsed().as_secs_f64();
+        task.say(&format!("round {} of {}", round + 1, design.rounds));
+        let row: Vec<&Entry> = row.iter().map(|index| &entries[*index]).collect();
+        let measured = rounds.round(&row, &mut pool).with_context(|| format!("round {}", round + 1))?;
+        for (position, block) in measured.into_iter().enumerate() {
+            blocks.push(Block { round: number(round), position: number(position), at_seconds, ..block });
         }
+    }
+    if let Some(calibration) = &mut calibration {
+        // A machine that was busy for a moment is not the generator's limit.
+        calibration.raise(&calibrate(place, design)?);
     }
     let mut costs = BTreeMap::new();
     for entry in entries.iter().filter(|entry| design.replicas > 1 && entry.lane.twin_of.is_none()) {
@@ -221,91 +224,4 @@ fn lanes_name(arm: &dyn Arm) -> Lane {
         digest: String::new(),
         image_bytes: 0,
     }
-}
-
-fn block(design: &Design, place: &dyn Place, entry: &Entry, capacities: &Capacities, pool: &mut Pool) -> Result<Block> {
-    let mut server = place.start(&entry.lane, entry.arm)?;
-    let evidence = server.evidence()?;
-    let (idle_kib, _) = server.memory()?;
-    let mut asks = vec![canary_ask(design)];
-    for measure in &design.measures {
-        asks.push(ask(design, measure, entry.arm, capacities, asks.len())?);
-    }
-    let mut taken = server.measure(&asks)?;
-    ensure!(taken.len() == asks.len(), "{} of {} measures were taken", taken.len(), asks.len());
-    let canary_us = canary_us(design, &taken.remove(0))?;
-    let mut figures = Vec::new();
-    for (measure, taken) in design.measures.iter().zip(&taken) {
-        pool.add(&measure.name, &entry.lane.name, &taken.report)?;
-        figures.push(figures::of(measure, taken));
-    }
-    let (_, peak_kib) = server.memory()?;
-    Ok(Block {
-        round: 0,
-        position: 0,
-        lane: entry.lane.name.clone(),
-        at_seconds: 0.0,
-        evidence,
-        canary_us,
-        start: server.start(),
-        figures,
-        idle_kib,
-        peak_kib,
-    })
-}
-
-/// A computation whose answer this program knows.
-fn canary_ask(design: &Design) -> Ask {
-    let rounds = canary::rounds(design.shortened);
-    Ask {
-        path: format!("/compute?n={rounds}"),
-        expect: canary::answer(rounds),
-        keep_alive: true,
-        shape: Shape::Count(canary::REQUESTS),
-        warmup_seconds: 0.0,
-    }
-}
-
-/// Its best time; a server that computes something else is not measured.
-fn canary_us(design: &Design, taken: &Taken) -> Result<u64> {
-    let report = &taken.report;
-    ensure!(
-        report.succeeded == report.requests && report.succeeded > 0,
-        "canary: {} of {} answers to /compute?n={} are right: {}",
-        report.succeeded,
-        report.requests,
-        canary::rounds(design.shortened),
-        report.error_examples.first().map(|example| example.message.as_str()).unwrap_or_default()
-    );
-    Ok((report.phases.duration.min_ms * 1000.0).round() as u64)
-}
-
-fn ask(design: &Design, measure: &Measure, arm: &dyn Arm, capacities: &Capacities, index: usize) -> Result<Ask> {
-    let shape = match measure.load {
-        Load::Closed { users } => Shape::Closed { users, seconds: measure.seconds },
-        Load::Open { rate, connections } => {
-            let of_route = |name: Option<&'static str>| {
-                let found = capacities
-                    .iter()
-                    .filter(|((route, arm), _)| *route == measure.route && name.is_none_or(|name| name == *arm));
-                found.map(|(_, capacity)| *capacity).fold(f64::INFINITY, f64::min)
-            };
-            let rate = match rate {
-                Rate::Slowest(share) => share * of_route(None),
-                Rate::Own(share) => share * of_route(Some(arm.name())),
-                Rate::Fixed(rate) => rate,
-            };
-            ensure!(rate.is_finite() && rate > 0.0, "route {} has no capacity to take a rate from", measure.route);
-            // Every arm meets the same schedule, every measure another one.
-            let seed = design.seed.wrapping_add(index as u64);
-            Shape::Open { rate: rate.max(1.0).round(), connections, seconds: measure.seconds, seed }
-        }
-    };
-    Ok(Ask {
-        path: measure.path.clone(),
-        expect: measure.expect.clone(),
-        keep_alive: measure.keep_alive,
-        shape,
-        warmup_seconds: measure.warmup_seconds,
-    })
 }

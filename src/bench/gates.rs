@@ -1,8 +1,8 @@
 //! Whether figures may be believed: each question is a gate, and where a
 //! decisive one does not hold the verdict is "invalid, because …", never a number.
 
-use super::design::{Load, Size};
-use super::run::{Block, Figures, Gate, Lane, Run, Summary};
+use super::design::{ROUTES, Size};
+use super::run::{Block, Gate, Lane, Run, Summary};
 use super::summary::of_lane;
 use crate::{arms, proof, stats};
 
@@ -12,10 +12,6 @@ const ERRORS: f64 = 0.001;
 const STEAL: f64 = 0.05;
 /// How much faster than the fastest arm the generator must be.
 pub(super) const HEADROOM: f64 = 3.0;
-/// From this share of its time on a generator is busy,
-const SATURATED: f64 = 0.95;
-/// and below this one a server has nothing to do.
-const IDLE: f64 = 0.5;
 /// Most of an open loop's requests that may begin late.
 const LATE: f64 = 0.05;
 
@@ -128,41 +124,25 @@ fn generator(run: &Run) -> Gate {
     gate("generator", false, &faults, fine.join("; "))
 }
 
-/// A closed loop finds a server's capacity only where the server is what is
-/// busy: one that idles while the generator has always work tells of the generator.
+/// A closed loop finds a server's capacity only where the server is what runs
+/// out. The tiny route may be too fast for a generator, which is then said;
+/// where others are, something holds the generator up.
 fn saturation(run: &Run) -> Gate {
-    let mut faults = Vec::new();
-    let mut least = 1.0_f64;
-    for known in &run.lanes {
-        for measure in run.measures.iter().filter(|measure| matches!(measure.load, Load::Closed { .. })) {
-            let of_all = |pick: fn(&Figures) -> f64| {
-                let all: Vec<f64> =
-                    of_lane(&run.blocks, &measure.name, &known.name).map(|(_, figures)| pick(figures)).collect();
-                stats::median(&all)
-            };
-            let (Some(server), Some(generator)) =
-                (of_all(|figures| figures.server_busy), of_all(|figures| figures.generator_busy))
-            else {
-                continue;
-            };
-            least = least.min(server);
-            if generator > SATURATED && server < IDLE {
-                faults.push(format!(
-                    "{}, {}: the generator was busy {:.0} % of the time and the server {:.0} %: the generator is what was measured",
-                    known.name,
-                    measure.name,
-                    generator * 100.0,
-                    server * 100.0
-                ));
-            }
-        }
-    }
-    gate(
-        "saturation",
-        true,
-        &faults,
-        format!("under closed loops servers were busy at least {:.0} % of the time", least * 100.0),
-    )
+    let limited = run.summary.iter().filter(|summary| summary.generator_limited);
+    let route = |name: &str| run.measures.iter().find(|measure| measure.name == name).map(|measure| &measure.route);
+    let (tiny, others): (Vec<&Summary>, Vec<&Summary>) =
+        limited.partition(|summary| route(&summary.measure).is_some_and(|route| *route == ROUTES[0].name));
+    let fault = |summary: &&Summary| {
+        format!("{}, {}: the generator is what was measured, the server had time left", summary.lane, summary.measure)
+    };
+    let faults: Vec<String> = others.iter().map(fault).collect();
+    let fine = if tiny.is_empty() {
+        "under closed loops the servers were what ran out".into()
+    } else {
+        let cells: Vec<String> = tiny.iter().map(|summary| format!("{} {}", summary.measure, summary.lane)).collect();
+        format!("the generator is the limit of {}: at least the rates told, and no ratio", cells.join(", "))
+    };
+    gate("saturation", true, &faults, fine)
 }
 
 /// An open loop must send when it says.

@@ -1,4 +1,5 @@
-//! Several generators' documents as one: counts added, histograms merged.
+//! Several documents of the generator as one: of generators side by side, or
+//! of one load's parts in turn. Counts added, histograms merged.
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
@@ -6,7 +7,28 @@ use hdrhistogram::Histogram;
 use super::figures::{decode, encode};
 use super::loadgen::{Phase, Report};
 
-/// One report of them all; an error if there is none.
+/// One report of loads that followed one another; an error if there is none.
+pub fn in_turn(reports: Vec<Report>) -> Result<Report> {
+    let weighted = |of: fn(&Report) -> f64| -> f64 {
+        reports.iter().map(|report| of(report) * report.seconds_measured).sum::<f64>()
+    };
+    let seconds: f64 = reports.iter().map(|report| report.seconds_measured).sum();
+    let (rates, busy) = (weighted(|report| report.requests_per_second), weighted(|report| report.generator_busy));
+    let users = reports.first().map_or(0, |report| report.users);
+    let wanted = reports.first().and_then(|report| report.open_loop.as_ref()).map(|open| open.rate_wanted);
+    let mut sum = merge(reports)?;
+    sum.users = users;
+    sum.seconds_measured = seconds;
+    if seconds > 0.0 {
+        (sum.requests_per_second, sum.generator_busy) = (rates / seconds, busy / seconds);
+    }
+    if let (Some(open), Some(wanted)) = (sum.open_loop.as_mut(), wanted) {
+        open.rate_wanted = wanted;
+    }
+    Ok(sum)
+}
+
+/// One report of generators that loaded together; an error if there is none.
 pub fn merge(reports: Vec<Report>) -> Result<Report> {
     let mut reports = reports.into_iter();
     let mut sum = reports.next().context("no generator has reported")?;

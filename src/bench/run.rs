@@ -135,6 +135,14 @@ pub struct Calibration {
     pub generators: u32,
 }
 
+impl Calibration {
+    /// Takes what another look found to be faster.
+    pub fn raise(&mut self, other: &Self) {
+        self.null_close_rate = self.null_close_rate.max(other.null_close_rate);
+        self.null_keep_alive_rate = self.null_keep_alive_rate.max(other.null_keep_alive_rate);
+    }
+}
+
 fn one() -> u32 {
     1
 }
@@ -270,6 +278,10 @@ pub struct Summary {
     pub succeeded: u64,
     /// Median over blocks.
     pub rate: f64,
+    /// Closed loop: the generator was what ran out, not the server, which can do
+    /// at least this; no ratio of rates or times is told then.
+    #[serde(default)]
+    pub generator_limited: bool,
     /// Median over blocks, microseconds.
     pub cpu_us_per_request: f64,
     /// Of all requests together, milliseconds; absent where there are too few for it.

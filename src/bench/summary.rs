@@ -4,13 +4,18 @@
 use anyhow::Result;
 use hdrhistogram::Histogram;
 
-use super::design::Measure;
+use super::design::{Load, Measure};
 use super::figures::{Pool, encode};
 use super::run::{Block, Figures, Lane, PhaseTimes, Ratios, Summary};
 use crate::stats;
 
 /// How often an interval is to hold the truth.
 pub const LEVEL: f64 = 0.95;
+
+/// From this share of its time on a generator is busy,
+const SATURATED: f64 = 0.95;
+/// and below this share of a CPU a single-threaded server is not.
+const BUSY: f64 = 0.9;
 
 /// A figure of a block.
 pub type Pick = fn(&Figures) -> f64;
@@ -28,7 +33,9 @@ pub const COMPARED: [(&str, Pick); 4] = [
 pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -> Result<Vec<Summary>> {
     let mut found = Vec::new();
     for measure in measures {
+        let control_limited = generator_limited(measure, &lanes[0].name, blocks);
         for lane in lanes {
+            let limited = generator_limited(measure, &lane.name, blocks);
             let figures: Vec<&Figures> =
                 of_lane(blocks, &measure.name, &lane.name).map(|(_, figures)| figures).collect();
             let median = |pick: Pick| median(&figures, pick);
@@ -46,13 +53,18 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
                 lane: lane.name.clone(),
                 succeeded: figures.iter().map(|figures| figures.succeeded).sum(),
                 rate: median(|figures| figures.rate),
+                generator_limited: limited,
                 cpu_us_per_request: median(|figures| figures.cpu_us_per_request),
                 p50_ms: percentile(times, 50.0),
                 p90_ms: percentile(times, 90.0),
                 p95_ms: percentile(times, 95.0),
                 p99_ms: percentile(times, 99.0),
                 p999_ms: percentile(times, 99.9),
-                ratios: ratios(&measure.name, &lane.name, &lanes[0].name, blocks),
+                ratios: match ratios(&measure.name, &lane.name, &lanes[0].name, blocks) {
+                    // What the server took per request is known all the same.
+                    Ratios { cpu, .. } if limited || control_limited => Ratios { cpu, ..Ratios::default() },
+                    all => all,
+                },
                 histogram_us_v2_base64: encode(times)?,
                 uncorrected_us_v2_base64: pool.uncorrected(&measure.name, &lane.name).map(encode).transpose()?,
                 phases_p95: phases(|figures| figures.phases_p95),
@@ -61,6 +73,15 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
         }
     }
     Ok(found)
+}
+
+/// Whether the generator was what a closed loop on that lane measured.
+fn generator_limited(measure: &Measure, lane: &str, blocks: &[Block]) -> bool {
+    let figures: Vec<&Figures> = of_lane(blocks, &measure.name, lane).map(|(_, figures)| figures).collect();
+    matches!(measure.load, Load::Closed { .. })
+        && !figures.is_empty()
+        && median(&figures, |figures| figures.generator_busy) > SATURATED
+        && median(&figures, |figures| figures.server_busy) < BUSY
 }
 
 /// The figures of a measure and lane with their rounds, in the order of rounds.

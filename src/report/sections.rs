@@ -132,8 +132,13 @@ fn metric_row(view: &View, metric: Metric, measure: &Measure, label: String) -> 
         Metric::Cpu => numbers::us,
     };
     row(view, label, |lane| {
-        let value = view.summary(&measure.name, &lane.name).and_then(|summary| metric.value(summary));
-        Cell { ratio: told(&view.ratio(metric, &measure.name, lane)), ..plain(value, text) }
+        let summary = view.summary(&measure.name, &lane.name);
+        let mut cell = plain(summary.and_then(|summary| metric.value(summary)), text);
+        if metric == Metric::Rate && summary.is_some_and(|summary| summary.generator_limited) {
+            cell.value = format!("≥ {}", cell.value);
+        }
+        cell.ratio = told(&view.ratio(metric, &measure.name, lane));
+        cell
     })
 }
 

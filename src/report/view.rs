@@ -121,6 +121,9 @@ impl<'a> View<'a> {
         if !self.run.verdict.valid {
             return Ratio::Invalid;
         }
+        if metric != Metric::Cpu && (own.generator_limited || base.generator_limited) {
+            return Ratio::None;
+        }
         if let Some(interval) = metric.interval(own) {
             return Ratio::Known(interval);
         }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::loadgen;
 use super::run::{Cost, Environment, Lane, PlaceKind, Start};
+use super::{loadgen, merge};
 use crate::arms::Arm;
 use crate::proof::Evidence;
 
@@ -27,6 +27,13 @@ pub trait Place {
 
     /// Brings up the generator's null server: it answers and does nothing else.
     fn start_null(&self) -> Result<Box<dyn Server + '_>>;
+
+    /// Whether a load begins at once here: then a round's servers all run and
+    /// each load goes round them, so that what is compared was measured within
+    /// seconds. Otherwise a server gets all its loads in one go.
+    fn side_by_side(&self) -> bool {
+        false
+    }
 
     /// Generators that load a server together.
     fn generators(&self) -> u32 {
@@ -116,6 +123,22 @@ pub struct Taken {
     pub steal: f64,
     /// How often the server was throttled.
     pub throttled: u64,
+}
+
+impl Taken {
+    /// Parts of one load, taken one after the other, as one.
+    pub fn in_turn(parts: Vec<Self>) -> Result<Self> {
+        let (mut cpu_us, mut seconds, mut stolen, mut throttled) = (0.0, 0.0, 0.0, 0);
+        for part in &parts {
+            cpu_us += part.cpu_us;
+            seconds += part.seconds;
+            stolen += part.steal * part.seconds;
+            throttled += part.throttled;
+        }
+        let report = merge::in_turn(parts.into_iter().map(|part| part.report).collect())?;
+        let steal = if seconds > 0.0 { stolen / seconds } else { 0.0 };
+        Ok(Self { report, cpu_us, seconds, steal, throttled })
+    }
 }
 
 /// What a local machine says of itself; versions and digests are the place's.

@@ -134,6 +134,7 @@ pub fn summaries(measures: &[Measure], arms: &[Arm], blocks: &[Block], noise: &m
                 (wanted >= needed).then(|| histogram.value_at_quantile(percentile / 100.0) as f64 / 1e3)
             };
             found.push(Summary {
+                generator_limited: false,
                 measure: measure.name.clone(),
                 lane: arm.0.into(),
                 succeeded: wanted,

@@ -114,6 +114,10 @@ impl Place for Local {
         Ok(found)
     }
 
+    fn side_by_side(&self) -> bool {
+        true
+    }
+
     fn image(&self, arm: &dyn Arm) -> Result<(String, u64)> {
         let digest = format!("sha256:{}", digest::of_file(&self.sources.program(arm))?);
         Ok((digest, self.sources.bytes(arm)?))

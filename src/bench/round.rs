@@ -1,0 +1,193 @@
+//! A round: a fresh server of every lane, proved, and every load on each.
+
+use anyhow::{Context, Result, ensure};
+
+use super::design::{Design, Load, Measure, Rate};
+use super::engine::{Capacities, Entry};
+use super::figures::{self, Pool};
+use super::place::{Ask, Place, Server, Shape, Taken};
+use super::run::Block;
+use crate::arms::Arm;
+use crate::canary;
+use crate::proof::Evidence;
+
+/// Parts of each load where servers run side by side. Even: with every second
+/// pass in reverse each lane has the same place on average, so that a machine
+/// that gets slower favours none.
+const PASSES: usize = 2;
+
+/// What every round is carried out with.
+pub(super) struct Rounds<'a> {
+    /// What is measured.
+    pub design: &'a Design,
+    /// Where.
+    pub place: &'a dyn Place,
+    /// Decides the open loops' rates.
+    pub capacities: &'a Capacities,
+}
+
+/// A server that was proved and not yet loaded.
+struct Ready<'a> {
+    entry: &'a Entry,
+    server: Box<dyn Server + 'a>,
+    evidence: Evidence,
+    idle_kib: u64,
+}
+
+impl<'a> Rounds<'a> {
+    /// A block of each entry, in their order.
+    pub fn round(&self, entries: &[&'a Entry], pool: &mut Pool) -> Result<Vec<Block>> {
+        if self.place.side_by_side() {
+            return self.side_by_side(entries, pool);
+        }
+        entries.iter().map(|entry| self.one(entry, pool).with_context(|| of(entry))).collect()
+    }
+
+    fn start(&self, entry: &'a Entry) -> Result<Ready<'a>> {
+        let server = self.place.start(&entry.lane, entry.arm)?;
+        let evidence = server.evidence()?;
+        let (idle_kib, _) = server.memory()?;
+        Ok(Ready { entry, server, evidence, idle_kib })
+    }
+
+    /// All loads on one server, in one go.
+    fn one(&self, entry: &'a Entry, pool: &mut Pool) -> Result<Block> {
+        let mut ready = self.start(entry)?;
+        let mut asks = vec![canary_ask(self.design)];
+        for (index, measure) in self.design.measures.iter().enumerate() {
+            asks.push(self.ask(measure, entry.arm, index)?);
+        }
+        let mut taken = ready.server.measure(&asks)?;
+        ensure!(taken.len() == asks.len(), "{} of {} measures were taken", taken.len(), asks.len());
+        let canary_us = canary_us(self.design, &taken.remove(0))?;
+        self.close(&ready, canary_us, &taken, pool)
+    }
+
+    /// Each load goes round all servers, there and back.
+    fn side_by_side(&self, entries: &[&'a Entry], pool: &mut Pool) -> Result<Vec<Block>> {
+        let mut open = Vec::new();
+        for entry in entries {
+            let mut ready = self.start(entry).with_context(|| of(entry))?;
+            let taken = measure(&mut ready, canary_ask(self.design))?;
+            open.push((ready, canary_us(self.design, &taken).with_context(|| of(entry))?, Vec::new()));
+        }
+        for (index, wanted) in self.design.measures.iter().enumerate() {
+            let mut parts: Vec<Vec<Taken>> = open.iter().map(|_| Vec::new()).collect();
+            for pass in 0..PASSES {
+                let there = 0..open.len();
+                let order: Vec<usize> = if pass % 2 == 0 { there.collect() } else { there.rev().collect() };
+                for lane in order {
+                    let (ready, _, _) = &mut open[lane];
+                    let ask = part(self.ask(wanted, ready.entry.arm, index)?, pass);
+                    parts[lane].push(measure(ready, ask)?);
+                }
+            }
+            for ((_, _, taken), parts) in open.iter_mut().zip(parts) {
+                taken.push(Taken::in_turn(parts)?);
+            }
+        }
+        open.iter().map(|(ready, canary_us, taken)| self.close(ready, *canary_us, taken, pool)).collect()
+    }
+
+    fn close(&self, ready: &Ready, canary_us: u64, taken: &[Taken], pool: &mut Pool) -> Result<Block> {
+        let mut all = Vec::new();
+        for (measure, taken) in self.design.measures.iter().zip(taken) {
+            pool.add(&measure.name, &ready.entry.lane.name, &taken.report)?;
+            all.push(figures::of(measure, taken));
+        }
+        let (_, peak_kib) = ready.server.memory()?;
+        Ok(Block {
+            round: 0,
+            position: 0,
+            lane: ready.entry.lane.name.clone(),
+            at_seconds: 0.0,
+            evidence: ready.evidence.clone(),
+            canary_us,
+            start: ready.server.start(),
+            figures: all,
+            idle_kib: ready.idle_kib,
+            peak_kib,
+        })
+    }
+
+    fn ask(&self, measure: &Measure, arm: &dyn Arm, index: usize) -> Result<Ask> {
+        let shape = match measure.load {
+            Load::Closed { users } => Shape::Closed { users, seconds: measure.seconds },
+            Load::Open { rate, connections } => {
+                let of_route = |name: Option<&'static str>| {
+                    let found = self
+                        .capacities
+                        .iter()
+                        .filter(|((route, arm), _)| *route == measure.route && name.is_none_or(|name| name == *arm));
+                    found.map(|(_, capacity)| *capacity).fold(f64::INFINITY, f64::min)
+                };
+                let rate = match rate {
+                    Rate::Slowest(share) => share * of_route(None),
+                    Rate::Own(share) => share * of_route(Some(arm.name())),
+                    Rate::Fixed(rate) => rate,
+                };
+                ensure!(rate.is_finite() && rate > 0.0, "route {} has no capacity to take a rate from", measure.route);
+                // Every arm meets the same schedule, every measure another one.
+                let seed = self.design.seed.wrapping_add(1000 * (index as u64 + 1));
+                Shape::Open { rate: rate.max(1.0).round(), connections, seconds: measure.seconds, seed }
+            }
+        };
+        Ok(Ask {
+            path: measure.path.clone(),
+            expect: measure.expect.clone(),
+            keep_alive: measure.keep_alive,
+            shape,
+            warmup_seconds: measure.warmup_seconds,
+        })
+    }
+}
+
+/// For errors: whose block it was.
+fn of(entry: &Entry) -> String {
+    format!("measure arm {}", entry.lane.name)
+}
+
+fn measure(ready: &mut Ready, ask: Ask) -> Result<Taken> {
+    let mut taken = ready.server.measure(&[ask]).with_context(|| of(ready.entry))?;
+    ensure!(taken.len() == 1, "{} measures were taken instead of one", taken.len());
+    Ok(taken.remove(0))
+}
+
+/// One of the parts of a load; a server that was just loaded is warm soon.
+fn part(ask: Ask, pass: usize) -> Ask {
+    let share = |seconds: f64| seconds / PASSES as f64;
+    let shape = match ask.shape {
+        Shape::Count(_) => ask.shape,
+        Shape::Closed { users, seconds } => Shape::Closed { users, seconds: share(seconds) },
+        Shape::Open { rate, connections, seconds, seed } => {
+            Shape::Open { rate, connections, seconds: share(seconds), seed: seed.wrapping_add(10 * pass as u64) }
+        }
+    };
+    Ask { shape, warmup_seconds: share(ask.warmup_seconds), ..ask }
+}
+
+/// A computation whose answer this program knows.
+fn canary_ask(design: &Design) -> Ask {
+    let rounds = canary::rounds(design.shortened);
+    Ask {
+        path: format!("/compute?n={rounds}"),
+        expect: canary::answer(rounds),
+        keep_alive: true,
+        shape: Shape::Count(canary::REQUESTS),
+        warmup_seconds: 0.0,
+    }
+}
+
+/// Its best time; a server that computes something else is not measured.
+fn canary_us(design: &Design, taken: &Taken) -> Result<u64> {
+    let report = &taken.report;
+    ensure!(
+        report.succeeded == report.requests && report.succeeded > 0,
+        "canary: {} of {} answers to /compute?n={} are right: {}",
+        report.succeeded,
+        report.requests,
+        canary::rounds(design.shortened),
+        report.error_examples.first().map(|example| example.message.as_str()).unwrap_or_default()
+    );
+    Ok((report.phases.duration.min_ms * 1000.0).round() as u64)
+}
