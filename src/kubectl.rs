@@ -9,10 +9,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::interrupt;
-use crate::process::Cmd;
+use crate::process::{Cmd, CommandFailed};
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(120);
+
+/// How long the API may fail to answer in the middle of a wait: a busy
+/// emulated node misses a handshake now and then.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A `kubectl` bound to one cluster.
 #[derive(Debug, Clone)]
@@ -62,7 +66,8 @@ impl Kubectl {
     }
 
     /// Asks `probe` again and again until it gives a value. An error of the
-    /// probe is final; at the end of `limit` the error names `what` and the
+    /// probe is final, unless it is kubectl's own and it goes away within
+    /// half a minute; at the end of `limit` the error names `what` and the
     /// probe's last reason for saying no.
     pub fn wait_for<T>(
         &self,
@@ -71,16 +76,49 @@ impl Kubectl {
         mut probe: impl FnMut(&Self) -> Result<Result<T, String>>,
     ) -> Result<T> {
         let started = Instant::now();
+        let mut answered = started;
         loop {
-            match probe(self)? {
-                Ok(value) => return Ok(value),
-                Err(why) if started.elapsed() > limit => bail!("{what} after {} s: {why}", limit.as_secs()),
-                Err(_) => {}
+            match probe(self) {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(why)) if started.elapsed() > limit => bail!("{what} after {} s: {why}", limit.as_secs()),
+                Ok(Err(_)) => answered = Instant::now(),
+                Err(error) if error.is::<CommandFailed>() && answered.elapsed() < PATIENCE.min(limit) => {}
+                Err(error) => return Err(error),
             }
             for _ in 0..10 {
                 interrupt::check()?;
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kubectl that runs `script`.
+    fn fake(dir: &std::path::Path, script: &str) -> Kubectl {
+        use std::os::unix::fs::PermissionsExt;
+        let program = dir.join("kubectl");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Kubectl::new(program, dir.join("kubeconfig"))
+    }
+
+    #[test]
+    fn a_wait_outlives_an_answer_that_fails_once_and_not_a_probes_own_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        let script = format!(
+            "test -e {0} || {{ touch {0}; echo 'TLS handshake timeout' >&2; exit 1; }}; echo 1",
+            seen.display()
+        );
+        let kubectl = fake(dir.path(), &script);
+        let limit = Duration::from_secs(20);
+        let value = kubectl.wait_for("it fails", limit, |kubectl| Ok(Ok(kubectl.json(&["get", "pods"])?))).unwrap();
+        assert_eq!(value, 1);
+        let refused = kubectl.wait_for("it fails", limit, |_| -> Result<Result<(), String>> { bail!("no") });
+        assert_eq!(refused.unwrap_err().to_string(), "no");
     }
 }

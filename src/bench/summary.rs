@@ -16,6 +16,8 @@ pub const LEVEL: f64 = 0.95;
 const SATURATED: f64 = 0.95;
 /// and below this share of a CPU a single-threaded server is not.
 const BUSY: f64 = 0.9;
+/// Below this one it mostly waits, whoever keeps the generator from its work.
+const IDLE: f64 = 0.6;
 
 /// A figure of a block.
 pub type Pick = fn(&Figures) -> f64;
@@ -78,10 +80,11 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
 /// Whether the generator was what a closed loop on that lane measured.
 fn generator_limited(measure: &Measure, lane: &str, blocks: &[Block]) -> bool {
     let figures: Vec<&Figures> = of_lane(blocks, &measure.name, lane).map(|(_, figures)| figures).collect();
+    let (generator, server) =
+        (median(&figures, |figures| figures.generator_busy), median(&figures, |figures| figures.server_busy));
     matches!(measure.load, Load::Closed { .. })
         && !figures.is_empty()
-        && median(&figures, |figures| figures.generator_busy) > SATURATED
-        && median(&figures, |figures| figures.server_busy) < BUSY
+        && (server < IDLE || generator > SATURATED && server < BUSY)
 }
 
 /// The figures of a measure and lane with their rounds, in the order of rounds.
