@@ -1,8 +1,6 @@
 //! `provision down`: nothing of the lab is left but its results.
 
-use std::io::BufRead as _;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::Session;
@@ -61,23 +59,13 @@ impl Down {
             return Ok(());
         }
         let list: String = found.iter().map(|orphan| format!("\n  {orphan}")).collect();
-        let agreed = match Consent::detect(self.yes, session.ui.is_json()) {
-            Consent::Given => {
-                session.ui.note(&format!("left behind by labs whose folders are gone:{list}"));
-                true
-            }
-            Consent::Ask => {
-                session.ui.note(&format!(
-                    "left behind by labs whose folders are gone:{list}\nRemove it now? Type y and Enter for yes:"
-                ));
-                let mut answer = String::new();
-                std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
-                ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
-            }
-            Consent::None => false,
-        };
-        if !agreed {
-            bail!("left behind by labs whose folders are gone:{list}\n  remove it: provision down --orphans --yes");
+        let told = format!("left behind by labs whose folders are gone:{list}");
+        let consent = Consent::detect(self.yes, session.ui.is_json());
+        if consent == Consent::Given {
+            session.ui.note(&told);
+        }
+        if !consent.agreed(&session.ui, &format!("{told}\nRemove it now?"))? {
+            bail!("{told}\n  remove it: provision down --orphans --yes");
         }
         let mut removing = found;
         while !removing.is_empty() {

@@ -158,6 +158,20 @@ impl Consent {
             (false, false) => Self::None,
         }
     }
+
+    /// Whether the user agrees; `question` is asked where it must be.
+    pub fn agreed(self, ui: &Ui, question: &str) -> Result<bool> {
+        match self {
+            Self::Given => Ok(true),
+            Self::Ask => {
+                ui.note(&format!("{question} Type y and Enter for yes:"));
+                let mut answer = String::new();
+                std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+                Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+            }
+            Self::None => Ok(false),
+        }
+    }
 }
 
 /// Installs what `job` needs and this host lacks, if the user agrees; the
@@ -183,19 +197,7 @@ pub fn offer(ui: &Ui, job: Job, consent: Consent, log: &Path) -> Result<()> {
     }
     let plan = apt::plan(&packages, &apt::Facts::of_host(OLDEST_GO)?, OLDEST_GO);
     let lines = plan.iter().map(|step| format!("\n  {}", step.line())).collect::<String>();
-    let agreed = match consent {
-        Consent::Given => true,
-        Consent::Ask => {
-            ui.note(&format!(
-                "This host lacks:{list}\nThis installs it:{lines}\nRun that now? Type y and Enter for yes:"
-            ));
-            let mut answer = String::new();
-            std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
-            ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
-        }
-        Consent::None => false,
-    };
-    if !agreed {
+    if !consent.agreed(ui, &format!("This host lacks:{list}\nThis installs it:{lines}\nRun that now?"))? {
         bail!("this host lacks:{list}\ngive --yes to install it, or type:{lines}");
     }
     apt::authorise(&plan)?;
