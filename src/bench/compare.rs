@@ -68,14 +68,7 @@ pub fn compare(older: &Run, newer: &Run) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for measure in &older.measures {
         for lane in older.lanes.iter().skip(1).filter(|lane| lane.twin_of.is_none()) {
-            let limited = [older, newer].iter().any(|run| {
-                let of = |name: &str| {
-                    run.summary.iter().any(|summary| {
-                        summary.measure == measure.name && summary.lane == name && summary.generator_limited
-                    })
-                };
-                of(&lane.name) || run.lanes.first().is_some_and(|control| of(&control.name))
-            });
+            let limited = [older, newer].iter().any(|run| run.generator_limited(&measure.name, &lane.name));
             for (figure, pick) in COMPARED.into_iter().filter(|(figure, _)| !limited || *figure == "cpu") {
                 let logs = |run: &Run| {
                     let control = run.lanes.first()?;

@@ -135,6 +135,20 @@ pub struct Calibration {
     pub generators: u32,
 }
 
+impl Run {
+    /// Whether the generator was the limit of a measure on this lane or on the
+    /// control: then neither rates nor times of the two may be compared.
+    #[must_use]
+    pub fn generator_limited(&self, measure: &str, lane: &str) -> bool {
+        let control = self.lanes.first().map(|control| control.name.as_str());
+        self.summary.iter().any(|summary| {
+            summary.generator_limited
+                && summary.measure == measure
+                && (summary.lane == lane || Some(summary.lane.as_str()) == control)
+        })
+    }
+}
+
 impl Calibration {
     /// Takes what another look found to be faster.
     pub fn raise(&mut self, other: &Self) {

@@ -52,10 +52,9 @@ fn sentence(run: &Run) -> String {
             [(&["tiny-close", "tiny-keep-alive"][..], "tiny route"), (&["compute-keep-alive"][..], "computing")]
         {
             let both = |measure: &&str| Some((summary(run, wasm, measure)?, summary(run, &run.lanes[0], measure)?));
-            let fit = |(own, control): &(&Summary, &Summary)| {
-                control.rate > 0.0 && !own.generator_limited && !control.generator_limited
-            };
-            if let Some((own, control)) = measures.iter().filter_map(both).find(fit) {
+            let fit = |measure: &&&str| !run.generator_limited(measure, &wasm.name);
+            let told = measures.iter().filter(fit).filter_map(both).find(|(_, control)| control.rate > 0.0);
+            if let Some((own, control)) = told {
                 figures.push(format!("{what} {}", ratio(own.ratios.rate, own.rate / control.rate)));
             }
         }

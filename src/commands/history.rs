@@ -64,6 +64,7 @@ impl History {
 fn entry(run: &Run) -> Entry {
     let aot = run.lanes.iter().find(|lane| lane.mode == Mode::Aot);
     let ratio = |measure: &str| {
+        let aot = aot.filter(|aot| !run.generator_limited(measure, &aot.name))?;
         let rate = |lane: &str| {
             run.summary
                 .iter()
@@ -71,7 +72,7 @@ fn entry(run: &Run) -> Entry {
                 .map(|found| found.rate)
         };
         let control = rate(&run.lanes.first()?.name).filter(|rate| *rate > 0.0)?;
-        Some(rate(&aot?.name)? / control)
+        Some(rate(&aot.name)? / control)
     };
     Entry {
         run: run.id.clone(),

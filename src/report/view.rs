@@ -121,7 +121,7 @@ impl<'a> View<'a> {
         if !self.run.verdict.valid {
             return Ratio::Invalid;
         }
-        if metric != Metric::Cpu && (own.generator_limited || base.generator_limited) {
+        if metric != Metric::Cpu && self.run.generator_limited(measure, &lane.name) {
             return Ratio::None;
         }
         if let Some(interval) = metric.interval(own) {
