@@ -10,7 +10,7 @@ use super::design::{self, Design, Load, Measure, Rate};
 use super::figures::Pool;
 use super::place::{Ask, Place, Shape};
 use super::round::Rounds;
-use super::run::{Block, Calibration, FORMAT, Lane, Run, Verdict};
+use super::run::{Calibration, FORMAT, Lane, Run, Verdict};
 use super::{gates, summary, verdict};
 use crate::arms::Arm;
 use crate::stats;
@@ -48,15 +48,10 @@ pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result
     let mut blocks = Vec::new();
     let mut pool = Pool::default();
     let order = stats::schedule(design.seed, design.rounds as usize, entries.len());
-    let rounds = Rounds { design, place, capacities: &capacities };
-    for (round, row) in order.iter().enumerate() {
-        let at_seconds = began.elapsed().as_secs_f64();
-        task.say(&format!("round {} of {}", round + 1, design.rounds));
+    let rounds = Rounds { design, place, capacities: &capacities, began, task };
+    for (round, row) in (0..).zip(&order) {
         let row: Vec<&Entry> = row.iter().map(|index| &entries[*index]).collect();
-        let measured = rounds.round(&row, &mut pool).with_context(|| format!("round {}", round + 1))?;
-        for (position, block) in measured.into_iter().enumerate() {
-            blocks.push(Block { round: number(round), position: number(position), at_seconds, ..block });
-        }
+        blocks.extend(rounds.round(round, &row, &mut pool).with_context(|| format!("round {}", round + 1))?);
     }
     if let Some(calibration) = &mut calibration {
         // A machine that was busy for a moment is not the generator's limit.
@@ -95,10 +90,6 @@ pub fn run(design: &Design, place: &dyn Place, lab: &str, task: &Task) -> Result
     run.gates = gates::of(&run);
     run.verdict = verdict::of(&run);
     Ok(run)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 fn lanes(design: &Design, place: &dyn Place) -> Result<Vec<Entry>> {

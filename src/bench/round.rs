@@ -1,5 +1,7 @@
 //! A round: a fresh server of every lane, proved, and every load on each.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
 
 use super::design::{Design, Load, Measure, Rate};
@@ -10,6 +12,7 @@ use super::run::Block;
 use crate::arms::Arm;
 use crate::canary;
 use crate::proof::Evidence;
+use crate::ui::Task;
 
 /// Parts of each load where servers run side by side. Even: with every second
 /// pass in reverse each lane has the same place on average, so that a machine
@@ -24,11 +27,18 @@ pub(super) struct Rounds<'a> {
     pub place: &'a dyn Place,
     /// Decides the open loops' rates.
     pub capacities: &'a Capacities,
+    /// When the run began.
+    pub began: Instant,
+    /// Where progress is told.
+    pub task: &'a Task,
 }
 
 /// A server that was proved and not yet loaded.
 struct Ready<'a> {
     entry: &'a Entry,
+    round: u32,
+    position: u32,
+    at_seconds: f64,
     server: Box<dyn Server + 'a>,
     evidence: Evidence,
     idle_kib: u64,
@@ -36,23 +46,26 @@ struct Ready<'a> {
 
 impl<'a> Rounds<'a> {
     /// A block of each entry, in their order.
-    pub fn round(&self, entries: &[&'a Entry], pool: &mut Pool) -> Result<Vec<Block>> {
+    pub fn round(&self, round: u32, entries: &[&'a Entry], pool: &mut Pool) -> Result<Vec<Block>> {
+        let places = (0..).zip(entries.iter().copied());
         if self.place.side_by_side() {
-            return self.side_by_side(entries, pool);
+            return self.side_by_side(round, places, pool);
         }
-        entries.iter().map(|entry| self.one(entry, pool).with_context(|| of(entry))).collect()
+        places.map(|(position, entry)| self.one(round, position, entry, pool).with_context(|| of(entry))).collect()
     }
 
-    fn start(&self, entry: &'a Entry) -> Result<Ready<'a>> {
+    fn start(&self, round: u32, position: u32, entry: &'a Entry) -> Result<Ready<'a>> {
+        self.task.say(&format!("round {} of {}: {}", round + 1, self.design.rounds, entry.lane.title));
+        let at_seconds = self.began.elapsed().as_secs_f64();
         let server = self.place.start(&entry.lane, entry.arm)?;
         let evidence = server.evidence()?;
         let (idle_kib, _) = server.memory()?;
-        Ok(Ready { entry, server, evidence, idle_kib })
+        Ok(Ready { entry, round, position, at_seconds, server, evidence, idle_kib })
     }
 
     /// All loads on one server, in one go.
-    fn one(&self, entry: &'a Entry, pool: &mut Pool) -> Result<Block> {
-        let mut ready = self.start(entry)?;
+    fn one(&self, round: u32, position: u32, entry: &'a Entry, pool: &mut Pool) -> Result<Block> {
+        let mut ready = self.start(round, position, entry)?;
         let mut asks = vec![canary_ask(self.design)];
         for (index, measure) in self.design.measures.iter().enumerate() {
             asks.push(self.ask(measure, entry.arm, index)?);
@@ -64,10 +77,15 @@ impl<'a> Rounds<'a> {
     }
 
     /// Each load goes round all servers, there and back.
-    fn side_by_side(&self, entries: &[&'a Entry], pool: &mut Pool) -> Result<Vec<Block>> {
+    fn side_by_side(
+        &self,
+        round: u32,
+        entries: impl Iterator<Item = (u32, &'a Entry)>,
+        pool: &mut Pool,
+    ) -> Result<Vec<Block>> {
         let mut open = Vec::new();
-        for entry in entries {
-            let mut ready = self.start(entry).with_context(|| of(entry))?;
+        for (position, entry) in entries {
+            let mut ready = self.start(round, position, entry).with_context(|| of(entry))?;
             let taken = measure(&mut ready, canary_ask(self.design))?;
             open.push((ready, canary_us(self.design, &taken).with_context(|| of(entry))?, Vec::new()));
         }
@@ -97,10 +115,10 @@ impl<'a> Rounds<'a> {
         }
         let (_, peak_kib) = ready.server.memory()?;
         Ok(Block {
-            round: 0,
-            position: 0,
+            round: ready.round,
+            position: ready.position,
             lane: ready.entry.lane.name.clone(),
-            at_seconds: 0.0,
+            at_seconds: ready.at_seconds,
             evidence: ready.evidence.clone(),
             canary_us,
             start: ready.server.start(),
