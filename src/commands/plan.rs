@@ -61,16 +61,6 @@ fn values(session: &Session, text: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// What became of a machine since the last `up`, for people.
-pub(super) fn told(change: Change) -> Option<&'static str> {
-    match change {
-        Change::Same | Change::New => None,
-        Change::Restarted => Some("started again since the last up"),
-        Change::Replaced => Some("another machine than at the last up"),
-        Change::Vanished => Some("it has vanished since the last up"),
-    }
-}
-
 /// Writes the changes down and counts them.
 fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize> {
     let mut count = 0;
@@ -101,14 +91,9 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
             }
             MachineState::Off | MachineState::Paused => "start again".to_owned(),
         };
-        let told = told(*change);
+        let told = change.told().map(|told| format!(" ({told})")).unwrap_or_default();
         let pending = *state != MachineState::Running || *change == Change::Replaced;
-        line(
-            text,
-            pending,
-            &node.name,
-            &format!("{what}{}", told.map(|told| format!(" ({told})")).unwrap_or_default()),
-        )?;
+        line(text, pending, &node.name, &format!("{what}{told}"))?;
     }
 
     writeln!(text, "\nsteps")?;

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
 use crate::provider::orphans;
 use crate::provider::vagrant::VagrantLibvirt;
-use crate::provider::{BootFiles, Identity, MachineState, Provider};
+use crate::provider::{BootFiles, MachineState, Provider};
 use crate::ssh::{SshNode, Target};
 use crate::steps::machines::{self, Change};
 use crate::steps::{Context, NodeFiles, NodeValues};
@@ -76,12 +76,14 @@ impl Session {
     /// What became of each machine since the journal last saw it, in order.
     pub fn changes(&self, provider: &dyn Provider, states: &[MachineState]) -> Result<Vec<Change>> {
         let known = self.journal.state()?;
-        let identities = provider.identities(&self.lab, &self.node_names())?;
-        let change = |((node, state), identity): ((&NodeSpec, &MachineState), Option<Identity>)| {
-            let there = (*state != MachineState::Absent).then(|| identity.unwrap_or_default());
-            machines::change(&known, &node.name, there.as_ref(), None)
+        let change = |(node, state): (&NodeSpec, &MachineState)| {
+            let there = match state {
+                MachineState::Absent => None,
+                _ => Some(provider.identity(&self.lab, &node.name)?),
+            };
+            Ok(machines::change(&known, &node.name, there.as_ref(), None))
         };
-        Ok(self.nodes.iter().zip(states).zip(identities).map(change).collect())
+        self.nodes.iter().zip(states).map(change).collect()
     }
 
     /// Everything that is made for this profile.

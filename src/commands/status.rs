@@ -123,7 +123,7 @@ fn plain(report: &Report) -> String {
             machine.ip,
             machine.cpus,
             machine.memory_mib,
-            super::plan::told(machine.change).map(|told| format!("  ({told})")).unwrap_or_default()
+            machine.change.told().map(|told| format!("  ({told})")).unwrap_or_default()
         ));
     }
     text.push_str(&format!("  api      {}\n", if report.api { "answers" } else { "silent" }));

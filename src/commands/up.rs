@@ -91,7 +91,8 @@ impl Up {
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
         cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
-        steps::machines::meet(&cx, &provider.identities(&session.lab, &names)?)?;
+        let met: Result<Vec<_>> = names.iter().map(|node| provider.identity(&session.lab, node)).collect();
+        steps::machines::meet(&cx, met?)?;
         let summary = steps::run(&steps, &selection, &cx)?;
         report(session, &summary, started.elapsed())
     }

@@ -61,10 +61,10 @@ pub trait Provider: Send + Sync {
     /// Each node's machine, in the order of `nodes`; reads only, in milliseconds.
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>>;
 
-    /// How each node's machine is known again, in the order of `nodes`; `None`
-    /// where there is none, or where the provider cannot tell. Reads only.
-    fn identities(&self, _lab: &Lab, nodes: &[String]) -> Result<Vec<Option<Identity>>> {
-        Ok(vec![None; nodes.len()])
+    /// How the machine of a node, which must be there, is known again; empty
+    /// where the provider cannot tell. Reads only.
+    fn identity(&self, _lab: &Lab, _node: &str) -> Result<Identity> {
+        Ok(Identity::default())
     }
 
     /// Brings what the machines need and share: network, volumes, consoles.

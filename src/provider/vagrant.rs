@@ -67,15 +67,8 @@ impl Provider for VagrantLibvirt {
         nodes.iter().map(|node| libvirt::domain_state(&lab.machine(node))).collect()
     }
 
-    fn identities(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<Option<Identity>>> {
-        let identity = |node: &String| -> Result<Option<Identity>> {
-            let machine = lab.machine(node);
-            if libvirt::domain_state(&machine)? == MachineState::Absent {
-                return Ok(None);
-            }
-            libvirt::domain_identity(&machine).map(Some)
-        };
-        nodes.iter().map(identity).collect()
+    fn identity(&self, lab: &Lab, node: &str) -> Result<Identity> {
+        libvirt::domain_identity(&lab.machine(node))
     }
 
     fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {

@@ -30,6 +30,19 @@ pub enum Change {
     Vanished,
 }
 
+impl Change {
+    /// For people; nothing where there is nothing to tell.
+    #[must_use]
+    pub fn told(self) -> Option<&'static str> {
+        match self {
+            Self::Same | Self::New => None,
+            Self::Restarted => Some("started again since the last up"),
+            Self::Replaced => Some("another machine than at the last up"),
+            Self::Vanished => Some("it has vanished since the last up"),
+        }
+    }
+}
+
 /// Compares a machine with what the journal saw last. `boot` is its kernel's
 /// boot id, where it was asked.
 #[must_use]
@@ -69,7 +82,7 @@ fn host_clock() -> Result<u64> {
 
 /// Says what has changed since the last time, sets clocks that are wrong, and
 /// writes down who was met. `identities` are the nodes', in order.
-pub fn meet(cx: &Context, identities: &[Option<Identity>]) -> Result<()> {
+pub fn meet(cx: &Context, identities: Vec<Identity>) -> Result<()> {
     let state = cx.journal.state()?;
     let answers = cx.on_each_node(|node, _| {
         let mut answer = ask(node)?;
@@ -88,7 +101,6 @@ pub fn meet(cx: &Context, identities: &[Option<Identity>]) -> Result<()> {
     })?;
     for ((node, identity), answer) in cx.nodes.iter().zip(identities).zip(answers) {
         let name = node.name();
-        let identity = identity.clone().unwrap_or_default();
         match change(&state, name, Some(&identity), Some(&answer.boot)) {
             // One that answers is not gone.
             Change::Same | Change::New | Change::Vanished => {}
