@@ -37,3 +37,13 @@ alone() {
   export PROVISION_CI_HOLDS=$lock
   exec flock --close --conflict-exit-code 75 --wait "$seconds" "$lock" bash "$0" "$@"
 }
+
+# Figures, as the rows of a Markdown table in $figures.
+figures=()
+# figure MEASURE VALUE WANTED CONDITION: adds a row; the condition is awk's.
+figure() {
+  local met=no
+  if awk "BEGIN { exit !($4) }"; then met=yes; fi
+  figures+=("| $1 | $2 | $3 | $met |")
+  echo "$1: $2 (wanted: $3) $met" >&2
+}
