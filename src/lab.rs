@@ -101,7 +101,7 @@ impl Lab {
     /// What was begun and what ended; see [`crate::journal`].
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.dir.join("journal.jsonl")
+        self.dir.join("logs").join("journal.jsonl")
     }
 
     /// The log of one kind of work (`vagrant`, `steps`…).
