@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::host::{self, kvm_device};
+use crate::interrupt;
 use crate::process::{self, Cmd};
 use crate::ui::Ui;
-use crate::{host, interrupt};
 
 /// How long a started daemon may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -75,6 +76,7 @@ pub fn how_to_start(systemd: bool, root: bool, log_runs: bool, daemon: &str) -> 
 /// Makes sure that libvirt answers, starting it if it can be started. It is
 /// never stopped again: other machines may come to depend on it.
 pub fn ensure_libvirt(ui: &Ui) -> Result<()> {
+    kvm_device::give_to_its_group(ui)?;
     ensure_libvirt_in(Path::new("/run/libvirt"), ui)
 }
 

@@ -4,6 +4,7 @@ pub mod acceleration;
 pub mod addresses;
 mod apt;
 pub mod daemons;
+pub mod kvm_device;
 pub mod packages;
 pub mod preflight;
 

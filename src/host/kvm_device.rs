@@ -1,0 +1,49 @@
+//! `/dev/kvm` in the hands of its group, where no udev sees to that.
+//!
+//! libvirt asks QEMU as root what it can do, and keeps the answer only as long
+//! as QEMU's own user may open the device too. Where that user may not, libvirt
+//! (9.0 was seen) asks QEMU anew, several times, at each definition of a
+//! machine: half a minute and more each, and nothing says why.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::unistd::{Gid, Group, chown};
+
+use crate::host;
+use crate::ui::Ui;
+
+const DEVICE: &str = "/dev/kvm";
+/// The group that udev gives the device to (systemd's 50-udev-default.rules).
+const GROUP: &str = "kvm";
+
+/// Does what udev would, where this host has no systemd and we may.
+pub fn give_to_its_group(ui: &Ui) -> Result<()> {
+    let device = Path::new(DEVICE);
+    let (false, true, Ok(found)) = (host::has_systemd(), host::is_root(), device.metadata()) else { return Ok(()) };
+    let Some(group) = Group::from_name(GROUP).context("look for group kvm")? else { return Ok(()) };
+    if is_foreign(found.mode(), Gid::from_raw(found.gid()), group.gid) {
+        chown(device, None, Some(group.gid)).with_context(|| format!("give {DEVICE} to group {GROUP}"))?;
+        ui.note(&format!("gave {DEVICE} to group {GROUP}, as udev does: QEMU's own user could not open it"));
+    }
+    Ok(())
+}
+
+/// Whether a member of `group` may not open a device of this mode and owner.
+fn is_foreign(mode: u32, owner: Gid, group: Gid) -> bool {
+    mode & 0o006 != 0o006 && owner != group
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_given_only_where_its_group_may_not_open_it() {
+        let (kvm, other) = (Gid::from_raw(107), Gid::from_raw(991));
+        assert!(is_foreign(0o020_660, other, kvm));
+        assert!(!is_foreign(0o020_660, kvm, kvm));
+        assert!(!is_foreign(0o020_666, other, kvm));
+    }
+}
