@@ -23,7 +23,9 @@ mod users;
 /// Most answered connections that wait for the server to close them.
 const MAX_LINGERING: usize = 512;
 /// How long after the end of an open loop an answer may still come.
-const AFTER_END: Duration = Duration::from_secs(2);
+const AFTER_OPEN: Duration = Duration::from_secs(2);
+/// The same of a closed loop, whose users may all wait in a slow server's queue.
+const AFTER_CLOSED: Duration = Duration::from_secs(20);
 /// Bytes that are read at once: a larger answer costs more system calls.
 const CHUNK: usize = 64 * 1024;
 
@@ -63,7 +65,7 @@ struct Run<'a> {
     /// Users with a request under way or about to try again.
     busy: usize,
     times: Times,
-    /// When an open loop ends, whatever is under way.
+    /// When a run of a given time ends, whatever is under way.
     give_up_at: Option<Instant>,
     tally: Tally,
 }
@@ -109,7 +111,7 @@ pub fn run(config: &Config, address: SocketAddr, start_at: Option<SystemTime>) -
         clock,
         poll,
         users,
-        give_up_at: (open.is_some() && timed).then(|| times.stop_at + AFTER_END),
+        give_up_at: timed.then(|| times.stop_at + if open.is_some() { AFTER_OPEN } else { AFTER_CLOSED }),
         open,
         timers: BinaryHeap::new(),
         lingering: VecDeque::new(),
@@ -170,25 +172,26 @@ impl Run<'_> {
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        let Some(open) = &self.open else { return self.busy == 0 };
-        let done = self.busy == 0 && open.is_exhausted();
-        match self.give_up_at {
-            // The asked time is measured to its end, even where nothing more is due.
-            Some(at) => (done && now >= self.times.stop_at) || now >= at,
-            None => done,
+        if self.give_up_at.is_some_and(|at| now >= at) {
+            return true;
         }
+        let Some(open) = &self.open else { return self.busy == 0 };
+        // The asked time is measured to its end, even where nothing more is due.
+        let may_end = self.give_up_at.is_none() || now >= self.times.stop_at;
+        may_end && self.busy == 0 && open.is_exhausted()
     }
 
     /// How long to wait for sockets; sets the pacer for what is sooner.
     fn wait(&mut self, now: Instant) -> io::Result<Option<Duration>> {
-        let mut next = self.timers.peek().map(|Reverse((at, _))| *at);
+        let mut end = self.give_up_at;
         if let Some(open) = &mut self.open {
             if !open.set_pacer(now)? {
                 return Ok(Some(Duration::ZERO));
             }
-            let end = if now < self.times.stop_at { Some(self.times.stop_at) } else { self.give_up_at };
-            next = next.into_iter().chain(end).min();
+            end = end.map(|at| if now < self.times.stop_at { self.times.stop_at } else { at });
         }
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let next = timer.into_iter().chain(end).min();
         Ok(next.map(|at| at.saturating_duration_since(now)))
     }
 
@@ -244,12 +247,13 @@ impl Run<'_> {
         self.failed(user, Failure::new(Kind::Timeout, message));
     }
 
-    /// Counts what is still under way or waits at the end of an open loop.
+    /// Counts what is still under way or waits when the time for it is over.
     fn give_up(&mut self) {
+        let waited = if self.open.is_some() { AFTER_OPEN } else { AFTER_CLOSED };
         for user in 0..self.users.len() {
             if let Some(exchange) = &self.users[user].exchange {
                 let phase = exchange.phase();
-                let message = format!("not answered within {} s of the end ({phase})", AFTER_END.as_secs());
+                let message = format!("not answered within {} s of the end ({phase})", waited.as_secs());
                 self.failed(user, Failure::new(Kind::Timeout, message));
             }
         }

@@ -179,6 +179,15 @@ fn requests_in_flight_at_the_end_may_end() {
 }
 
 #[test]
+fn a_request_that_is_never_answered_does_not_hold_the_run_up() {
+    let output = loadgen(&serve_never(), "--users 2 --seconds 0.2 --timeout 600");
+    let report = report(&output);
+    assert_eq!(report.errors, Errors { timeout: 2, ..Errors::default() });
+    let message = &report.error_examples[0].message;
+    assert_eq!(message, "not answered within 20 s of the end (waiting)");
+}
+
+#[test]
 fn keep_alive_uses_connections_again_and_outlives_their_end() {
     let (url, connections) = serve(|mut stream| {
         // Three answers per connection, then the end, without having said so.

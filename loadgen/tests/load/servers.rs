@@ -73,7 +73,7 @@ pub fn load(url: &str, options: &str) -> Report {
 /// A server that takes requests and never answers.
 pub fn serve_never() -> String {
     serve(|stream| {
-        thread::sleep(Duration::from_secs(20));
+        thread::sleep(Duration::from_secs(60));
         drop(stream);
     })
     .0

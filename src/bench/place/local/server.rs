@@ -15,7 +15,7 @@ use crate::proof::Evidence;
 /// How long a server may take to listen; an interpreter on a busy machine takes a second.
 const LISTEN: Duration = Duration::from_secs(60);
 /// What the generator may take beside its load.
-const AROUND: Duration = Duration::from_secs(30);
+const AROUND: Duration = Duration::from_secs(120);
 /// Those between us and the server.
 const BETWEEN: &[&str] = &["unshare", "taskset", "bash", "chroot", "crun", "runc", "runc:[2:INIT]", "runc:[1:CHILD]"];
 
