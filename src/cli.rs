@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::bench::verdict::Invalid;
 use crate::commands::{self, Session};
@@ -48,6 +48,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Doctor(commands::doctor::Doctor),
+    Init(commands::init::Init),
     Up(commands::up::Up),
     Plan(commands::plan::Plan),
     Status(commands::status::Status),
@@ -63,6 +65,8 @@ enum Command {
     Render(commands::render::Render),
     Down(commands::down::Down),
     Clean(commands::clean::Clean),
+    Completions(commands::shell::Completions),
+    Man(commands::shell::Man),
 }
 
 /// Runs the program on its command line.
@@ -88,8 +92,20 @@ fn run(cli: Cli) -> Result<i32> {
         cpus: cli.global.cpus,
         memory: cli.global.memory,
     };
+    // These need no profile that is whole.
+    match &cli.command {
+        Command::Doctor(command) => return command.run(&sources, &ui),
+        Command::Init(command) => return command.run(&sources, &ui).map(|()| 0),
+        Command::Completions(command) => {
+            command.run(Cli::command());
+            return Ok(0);
+        }
+        Command::Man(command) => return command.run(Cli::command()).map(|()| 0),
+        _ => {}
+    }
     let session = Session::open(&sources, &ui)?;
     match cli.command {
+        Command::Doctor(_) | Command::Init(_) | Command::Completions(_) | Command::Man(_) => {}
         Command::Up(command) => command.run(&session)?,
         Command::Plan(command) => command.run(&session)?,
         Command::Status(command) => command.run(&session)?,

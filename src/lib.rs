@@ -2,7 +2,7 @@
 //! to be what it says, and figures that can be trusted.
 //!
 //! The floors, imports pointing only down (ARCHITECTURE.md has the table):
-//! `cli` → `commands` → `steps`, `bench` → `provider`, `artifacts`, `kubectl`,
+//! `cli` → `commands` → `steps`, `bench`, `doctor` → `provider`, `artifacts`, `kubectl`,
 //! `ssh`, `templates` → `lab`, `node`, `profile` → `process`, `ui`, `paths`.
 
 pub mod arms;
@@ -13,6 +13,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod console;
+pub mod doctor;
 pub mod host;
 pub mod interrupt;
 pub mod journal;

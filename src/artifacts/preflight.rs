@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::artifacts::artifact::Artifact;
 use crate::artifacts::cache::Cache;
 use crate::artifacts::engine::Verdict;
 use crate::artifacts::graph::Graph;
@@ -14,19 +15,8 @@ use crate::ui::size;
 /// Refuses to start where a program is missing or the disk too full for what
 /// `verdicts` would make.
 pub fn check(cache: &Cache, graph: &Graph, verdicts: &[Verdict]) -> Result<()> {
-    let made = || {
-        let list = graph.list.iter().zip(verdicts);
-        list.filter(|(_, verdict)| matches!(verdict, Verdict::Make | Verdict::MakeAgain(_)))
-            .map(|(planned, _)| planned.artifact)
-    };
-    let mut obstacles: Vec<String> = made().flat_map(|artifact| artifact.obstacles()).collect();
-    let mut needs: Vec<Need> = Vec::new();
-    for artifact in made() {
-        for room in artifact.room() {
-            add(&mut needs, room.dir.as_deref().unwrap_or(cache.dir()), room.bytes, artifact.name())?;
-        }
-    }
-    obstacles.extend(needs.iter().filter(|need| need.free < need.bytes).map(Need::sentence));
+    let mut obstacles: Vec<String> = made(graph, verdicts).flat_map(|artifact| artifact.obstacles()).collect();
+    obstacles.extend(short_of_room(cache, graph, verdicts)?);
     obstacles.sort();
     obstacles.dedup();
     match obstacles.len() {
@@ -34,6 +24,23 @@ pub fn check(cache: &Cache, graph: &Graph, verdicts: &[Verdict]) -> Result<()> {
         1 => bail!("{}", obstacles[0]),
         n => bail!("{n} things stand in the way:\n  {}", obstacles.join("\n  ")),
     }
+}
+
+/// A sentence for each disk that is too full for what `verdicts` would make.
+pub fn short_of_room(cache: &Cache, graph: &Graph, verdicts: &[Verdict]) -> Result<Vec<String>> {
+    let mut needs: Vec<Need> = Vec::new();
+    for artifact in made(graph, verdicts) {
+        for room in artifact.room() {
+            add(&mut needs, room.dir.as_deref().unwrap_or(cache.dir()), room.bytes, artifact.name())?;
+        }
+    }
+    Ok(needs.iter().filter(|need| need.free < need.bytes).map(Need::sentence).collect())
+}
+
+fn made<'a>(graph: &'a Graph<'a>, verdicts: &'a [Verdict]) -> impl Iterator<Item = &'a dyn Artifact> {
+    let list = graph.list.iter().zip(verdicts);
+    list.filter(|(_, verdict)| matches!(verdict, Verdict::Make | Verdict::MakeAgain(_)))
+        .map(|(planned, _)| planned.artifact)
 }
 
 /// What one file system must hold.

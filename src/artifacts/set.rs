@@ -139,6 +139,13 @@ impl Set {
         Ok(graph.list.iter().zip(verdicts).map(line).collect())
     }
 
+    /// A sentence for each disk that is too full for what would be made.
+    pub fn short_of_room(&self) -> Result<Vec<String>> {
+        let graph = Graph::of(&self.all)?;
+        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Cheap)?;
+        preflight::short_of_room(&self.cache, &graph, &verdicts)
+    }
+
     /// Makes what is missing, after looking whether it can be made.
     pub fn ensure(&self, ui: &Ui) -> Result<Made> {
         let graph = Graph::of(&self.all)?;

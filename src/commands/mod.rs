@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod clean;
 pub mod compare;
+pub mod doctor;
 pub mod down;
 pub mod history;
+pub mod init;
 pub mod kubeconfig;
 pub mod lock;
 pub mod logs;
@@ -13,6 +15,7 @@ pub mod render;
 pub mod report;
 pub mod sbom;
 mod session;
+pub mod shell;
 pub mod ssh;
 pub mod status;
 pub mod up;

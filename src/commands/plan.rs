@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::session::{Parts, Session};
+use crate::host::packages::{self, Job};
 use crate::provider::MachineState;
 use crate::steps::machines::Change;
 use crate::steps::{self, Check};
@@ -61,6 +62,21 @@ fn values(session: &Session, text: &mut String) -> Result<()> {
     Ok(())
 }
 
+/// The machines' states, and what became of them. Without the provider's
+/// programs there are none, and a plan is no place to fail for it: `up`
+/// installs them.
+pub(super) fn machines(session: &Session) -> Result<(Vec<MachineState>, Vec<Change>)> {
+    let names = session.node_names();
+    let lacking = packages::missing(Job::Lab(session.profile().provider));
+    if lacking.iter().any(|need| need.asks_for_machines()) {
+        return Ok((vec![MachineState::Absent; names.len()], vec![Change::New; names.len()]));
+    }
+    let provider = session.provider()?;
+    let states = provider.states(&session.lab, &names)?;
+    let changes = session.changes(provider.as_ref(), &states)?;
+    Ok((states, changes))
+}
+
 /// Writes the changes down and counts them.
 fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize> {
     let mut count = 0;
@@ -80,9 +96,7 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
     let made = set.made()?;
 
     writeln!(text, "\nmachines")?;
-    let provider = session.provider()?;
-    let states = provider.states(&session.lab, &session.node_names())?;
-    let changes = session.changes(provider.as_ref(), &states)?;
+    let (states, changes) = machines(session)?;
     for ((node, state), change) in session.nodes.iter().zip(&states).zip(&changes) {
         let what = match state {
             MachineState::Running => "running".to_owned(),

@@ -44,11 +44,15 @@ pub struct Session {
 impl Session {
     /// Reads the profile; touches nothing.
     pub fn open(sources: &Sources, ui: &Ui) -> Result<Self> {
-        let loaded = profile::load(sources, &|name| std::env::var(name).ok())?;
+        Self::of(profile::load(sources, &|name| std::env::var(name).ok())?, sources.file.as_deref(), ui)
+    }
+
+    /// Of a profile that was read, from `file` if from one.
+    pub fn of(loaded: Loaded, file: Option<&Path>, ui: &Ui) -> Result<Self> {
         let lab = Lab::open(&loaded.profile.name)?;
         let nodes = loaded.profile.nodes();
         let journal = Journal::at(lab.journal());
-        let lock_file = lockfile::path(sources.file.as_deref(), lab.dir());
+        let lock_file = lockfile::path(file, lab.dir());
         Ok(Self { loaded, lab, nodes, journal, lock_file, ui: ui.clone() })
     }
 

@@ -128,6 +128,23 @@ fn tell_acceleration(session: &Session, acceleration: &Verdict) {
 
 /// Refuses, before anything is made, what this host cannot hold.
 fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
+    let networks = match session.profile().provider {
+        Provider::Libvirt => libvirt::network_definitions()?,
+        Provider::Virtualbox => Vec::new(),
+    };
+    for warning in fit(session, states, &networks)?? {
+        session.ui.warn(&warning);
+    }
+    Ok(())
+}
+
+/// Whether the machines that do not run fit this host, where libvirt has these
+/// `networks`. What does not fit is the inner error; the rest are warnings.
+pub(super) fn fit(
+    session: &Session,
+    states: &[MachineState],
+    networks: &[String],
+) -> Result<Result<Vec<String>, preflight::Misfits>> {
     let starting: Vec<NodeSpec> = session
         .nodes
         .iter()
@@ -136,12 +153,8 @@ fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
         .map(|(node, _)| node.clone())
         .collect();
     let room = |what: &str, folder: PathBuf, mib: u64| preflight::Room { what: what.into(), folder, mib };
-    let networks = match session.profile().provider {
-        Provider::Libvirt => libvirt::network_definitions()?,
-        Provider::Virtualbox => Vec::new(),
-    };
     let demand = preflight::Demand {
-        networks: &networks,
+        networks,
         nodes: &starting,
         network: session.profile().network.machines,
         own_networks: &[network_name(&session.lab)],
@@ -150,10 +163,8 @@ fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
             room("the lab's folder", session.lab.dir().to_owned(), LAB_MIB),
         ],
     };
-    for warning in preflight::check(&demand, &preflight::supply(&demand)?)? {
-        session.ui.warn(&warning);
-    }
-    Ok(())
+    let supply = preflight::supply(&demand)?;
+    Ok(preflight::check(&demand, &supply))
 }
 
 /// Everything up to machines that answer.

@@ -58,12 +58,21 @@ pub fn probe() -> Result<Probe> {
 /// The flag for virtualisation that `/proc/cpuinfo` shows.
 #[must_use]
 pub fn virtualisation_flag(cpuinfo: &str) -> Option<&'static str> {
-    let mut flags = cpuinfo.lines().filter_map(|line| line.strip_prefix("flags")).flat_map(str::split_whitespace);
-    flags.find_map(|flag| match flag {
+    flags(cpuinfo).find_map(|flag| match flag {
         "vmx" => Some("vmx"),
         "svm" => Some("svm"),
         _ => None,
     })
+}
+
+/// Whether `/proc/cpuinfo` shows a CPU that a hypervisor gives to this host.
+#[must_use]
+pub fn is_virtual(cpuinfo: &str) -> bool {
+    flags(cpuinfo).any(|flag| flag == "hypervisor")
+}
+
+fn flags(cpuinfo: &str) -> impl Iterator<Item = &str> {
+    cpuinfo.lines().filter_map(|line| line.strip_prefix("flags")).flat_map(str::split_whitespace)
 }
 
 /// How machines run on a host that answered `probe`, if the profile wants it
@@ -143,6 +152,7 @@ mod tests {
         assert_eq!(virtualisation_flag("model name : svm box\nflags\t\t: fpu vme svm_lock\n"), None);
         assert_eq!(virtualisation_flag("flags\t\t: fpu svm lm\n\nflags\t\t: fpu svm lm\n"), Some("svm"));
         assert_eq!(virtualisation_flag("vmx flags\t: vnmi\nflags\t\t: fpu vmx\n"), Some("vmx"));
+        assert!(is_virtual("flags\t: fpu hypervisor lm\n") && !is_virtual("model name : hypervisor\nflags\t: fpu\n"));
         assert_eq!(virtualisation_flag("bugs\t\t: vmscape\nflags : lm\n"), None);
     }
 }

@@ -1,17 +1,14 @@
-//! Installing packages by apt: the exact commands first, then running them.
+//! Installing packages by apt: the exact commands.
 
-use std::path::Path;
-use std::time::Duration;
+use anyhow::Result;
 
-use anyhow::{Result, bail};
-
+use super::as_root::AsRoot;
+use super::os::Os;
 use crate::host;
-use crate::process::{self, Cmd};
+use crate::process::Cmd;
 
 /// Debian's package of Go, the one whose version matters.
 pub const GO: &str = "golang-go";
-/// How long an installation may take; a slow mirror has time.
-const LIMIT: Duration = Duration::from_secs(3600);
 
 /// What the plan of an installation depends on.
 #[derive(Debug, Clone, Default)]
@@ -30,9 +27,8 @@ pub struct Facts {
 
 impl Facts {
     /// The facts of this host; `oldest_go` is the oldest Go that will do.
-    pub fn of_host(oldest_go: (u32, u32)) -> Result<Self> {
-        let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let codename = codename(&release).unwrap_or_default().to_owned();
+    pub fn of_host(os: &Os, oldest_go: (u32, u32)) -> Result<Self> {
+        let codename = os.codename.clone();
         let offers = Cmd::new("apt-cache").args(["madison", GO]).output()?.stdout;
         // Without release information the answer needs no lists to be there.
         let targets = Cmd::new("apt-get")
@@ -51,10 +47,6 @@ impl Facts {
     }
 }
 
-fn codename(os_release: &str) -> Option<&str> {
-    Some(os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?.trim_matches('"'))
-}
-
 /// The suite of the first offer of Go, as `apt-cache madison` lists them, that
 /// is at least `oldest`.
 fn go_suite(offers: &str, oldest: (u32, u32)) -> Option<String> {
@@ -69,36 +61,16 @@ fn go_suite(offers: &str, oldest: (u32, u32)) -> Option<String> {
     })
 }
 
-/// One command of an installation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    words: Vec<String>,
-    stdin: Option<String>,
-    root: bool,
-}
-
-impl Step {
-    fn new(root: bool, words: &[&str]) -> Self {
-        Self { words: words.iter().map(|&word| word.to_owned()).collect(), stdin: None, root }
-    }
-
-    /// The command as the user would type it.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let sudo = if self.root { "" } else { "sudo " };
-        let line = format!("{sudo}{}", shell_words::join(&self.words));
-        match &self.stdin {
-            Some(text) => format!("echo {} | {line}", shell_words::quote(text.trim_end())),
-            None => line,
-        }
-    }
+/// Whether apt knows a package of this name.
+pub fn offers(package: &str) -> Result<bool> {
+    Ok(!Cmd::new("apt-cache").args(["madison", package]).output()?.stdout.trim().is_empty())
 }
 
 /// The commands that install `packages` on a host of these `facts`. A release
 /// whose Go is older than `oldest_go` takes it from its backports.
 #[must_use]
-pub fn plan(packages: &[&str], facts: &Facts, oldest_go: (u32, u32)) -> Vec<Step> {
-    let step = |words: &[&str]| Step::new(facts.root, words);
+pub fn plan(packages: &[&str], facts: &Facts, oldest_go: (u32, u32)) -> Vec<AsRoot> {
+    let step = |words: &[&str]| AsRoot::new(facts.root, words);
     let backports = format!("{}-backports", facts.codename);
     let (go, others): (Vec<&str>, Vec<&str>) = packages.iter().copied().partition(|&package| package == GO);
     // Without an offer apt's lists are empty or the release is old; bookworm's
@@ -109,9 +81,8 @@ pub fn plan(packages: &[&str], facts: &Facts, oldest_go: (u32, u32)) -> Vec<Step
     };
     let mut steps = Vec::new();
     if let (false, true, None, Some(mirror)) = (go.is_empty(), from_backports, &facts.go_suite, &facts.mirror) {
-        let mut add = step(&["tee", &format!("/etc/apt/sources.list.d/{backports}.list")]);
-        add.stdin = Some(format!("deb {mirror} {backports} main\n"));
-        steps.push(add);
+        let add = step(&["tee", &format!("/etc/apt/sources.list.d/{backports}.list")]);
+        steps.push(add.with_stdin(format!("deb {mirror} {backports} main\n")));
     }
     steps.push(step(&["apt-get", "update"]));
     let install = |suite: Option<&str>, packages: &[&str]| {
@@ -130,40 +101,6 @@ pub fn plan(packages: &[&str], facts: &Facts, oldest_go: (u32, u32)) -> Vec<Step
     steps
 }
 
-/// Makes sure that the commands may be run as root; sudo asks for its password
-/// here, on the terminal, and [`run`] goes without.
-pub fn authorise(steps: &[Step]) -> Result<()> {
-    if steps.iter().all(|step| step.root) {
-        return Ok(());
-    }
-    let as_root =
-        || steps.iter().map(|step| format!("\n  {}", Step { root: true, ..step.clone() }.line())).collect::<String>();
-    if process::find("sudo").is_none() {
-        bail!("this user may not install packages and there is no sudo; as root, type:{}", as_root());
-    }
-    if Cmd::new("sudo").arg("--validate").interactive()? != 0 {
-        bail!("sudo was refused; as root, type:{}", as_root());
-    }
-    Ok(())
-}
-
-/// Runs the commands one after the other, their output going to `log` and
-/// line by line to `on_line`.
-pub fn run(steps: &[Step], log: &Path, mut on_line: impl FnMut(&str)) -> Result<()> {
-    for step in steps {
-        let mut command = if step.root {
-            Cmd::new(&step.words[0]).args(&step.words[1..])
-        } else {
-            Cmd::new("sudo").arg("--non-interactive").args(&step.words)
-        };
-        if let Some(text) = &step.stdin {
-            command = command.stdin(text.clone());
-        }
-        command.timeout(LIMIT).run_logged(log, &mut on_line)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +108,7 @@ mod tests {
     const OLDEST: (u32, u32) = (1, 21);
 
     fn lines(packages: &[&str], facts: &Facts) -> Vec<String> {
-        plan(packages, facts, OLDEST).iter().map(Step::line).collect()
+        plan(packages, facts, OLDEST).iter().map(AsRoot::line).collect()
     }
 
     #[test]
@@ -221,11 +158,5 @@ mod tests {
         assert_eq!(go_suite(offers, (1, 19)).as_deref(), Some("bookworm"));
         assert_eq!(go_suite(offers, (1, 24)), None);
         assert_eq!(go_suite("N: Unable to locate package golang-go\n", OLDEST), None);
-    }
-
-    #[test]
-    fn the_release_is_read_from_its_file() {
-        assert_eq!(codename("ID=debian\nVERSION_CODENAME=trixie\n"), Some("trixie"));
-        assert_eq!(codename("ID=arch\n"), None);
     }
 }

@@ -3,11 +3,12 @@
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::as_root::{self, AsRoot};
 use crate::host::{self, kvm_device};
 use crate::interrupt;
 use crate::process::{self, Cmd};
@@ -45,63 +46,78 @@ pub fn ask(run: &Path, sockets: &[&str]) -> Answer {
 const LIBVIRT: &[&str] = &["libvirt-sock", "virtqemud-sock"];
 const LOG: &[&str] = &["virtlogd-sock"];
 
-/// How a stopped libvirt is started on this host.
+/// What libvirt is to this user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// By these commands, in order, as this user.
-    Commands(Vec<Vec<String>>),
-    /// Only by the user, who types this.
-    ByUser(String),
+pub enum Libvirt {
+    /// It answers.
+    Answers,
+    /// It runs, and this user may not use it.
+    Denied,
+    /// It does not run; these commands start it.
+    Stopped(Vec<AsRoot>),
+    /// No daemon of it is on this host.
+    Missing,
 }
 
+/// What to type where libvirt refuses this user.
+pub const JOIN_GROUP: &str = "sudo usermod -aG libvirt \"$USER\" && exec newgrp libvirt";
+
 /// The way to start libvirt: by systemd where it manages the host, else the
-/// daemons themselves, if we are root. `log_runs`: its log daemon runs already.
+/// daemons themselves. `log_runs`: its log daemon runs already.
 #[must_use]
-pub fn how_to_start(systemd: bool, root: bool, log_runs: bool, daemon: &str) -> Start {
-    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<String>>();
-    let commands = if systemd {
-        vec![words(&format!("systemctl start {daemon}"))]
+pub fn how_to_start(systemd: bool, root: bool, log_runs: bool, daemon: &str) -> Vec<AsRoot> {
+    let command = |words: &[&str]| AsRoot::new(root, words);
+    if systemd {
+        vec![command(&["systemctl", "start", daemon])]
     } else if log_runs {
-        vec![words(&format!("{daemon} -d"))]
+        vec![command(&[daemon, "-d"])]
     } else {
-        vec![words("virtlogd -d"), words(&format!("{daemon} -d"))]
-    };
-    if root {
-        return Start::Commands(commands);
+        vec![command(&["virtlogd", "-d"]), command(&[daemon, "-d"])]
     }
-    let lines: Vec<String> = commands.iter().map(|command| format!("sudo {}", command.join(" "))).collect();
-    Start::ByUser(lines.join(" && "))
+}
+
+const RUN: &str = "/run/libvirt";
+
+/// Asks this host's libvirt; changes nothing.
+pub fn libvirt() -> Result<Libvirt> {
+    let run = Path::new(RUN);
+    Ok(match ask(run, LIBVIRT) {
+        // Where polkit decides, everyone connects and is refused afterwards.
+        Answer::Runs if host::is_root() || virsh_answers()? => Libvirt::Answers,
+        Answer::Runs | Answer::Denied => Libvirt::Denied,
+        Answer::Stopped => match ["libvirtd", "virtqemud"].into_iter().find(|daemon| process::find(daemon).is_some()) {
+            None => Libvirt::Missing,
+            Some(daemon) => {
+                let log_runs = ask(run, LOG) != Answer::Stopped;
+                Libvirt::Stopped(how_to_start(host::has_systemd(), host::is_root(), log_runs, daemon))
+            }
+        },
+    })
 }
 
 /// Makes sure that libvirt answers, starting it if it can be started. It is
 /// never stopped again: other machines may come to depend on it.
 pub fn ensure_libvirt(ui: &Ui) -> Result<()> {
     kvm_device::give_to_its_group(ui)?;
-    ensure_libvirt_in(Path::new("/run/libvirt"), ui)
+    match libvirt()? {
+        Libvirt::Answers => Ok(()),
+        Libvirt::Denied => {
+            bail!("libvirt runs, but this user may not use it; join its group: {JOIN_GROUP}")
+        }
+        Libvirt::Missing => bail!(
+            "libvirt is not installed: neither libvirtd nor virtqemud is there; type: provision up, which offers to install it"
+        ),
+        Libvirt::Stopped(commands) if !host::is_root() => {
+            bail!("libvirt is not running; type: {}", as_root::line(&commands))
+        }
+        Libvirt::Stopped(commands) => start_libvirt(ui, &commands),
+    }
 }
 
-fn ensure_libvirt_in(run: &Path, ui: &Ui) -> Result<()> {
-    match ask(run, LIBVIRT) {
-        // Where polkit decides, everyone connects and is refused afterwards.
-        Answer::Runs if host::is_root() || virsh_answers()? => return Ok(()),
-        Answer::Runs | Answer::Denied => bail!(
-            "libvirt runs, but this user may not use it; join its group: sudo usermod -aG libvirt \"$USER\" && exec newgrp libvirt"
-        ),
-        Answer::Stopped => {}
-    }
-    let Some(daemon) = ["libvirtd", "virtqemud"].into_iter().find(|daemon| process::find(daemon).is_some()) else {
-        bail!(
-            "libvirt is not installed: neither libvirtd nor virtqemud is there; type: provision up, which offers to install it"
-        );
-    };
-    let log_runs = ask(run, LOG) != Answer::Stopped;
-    match how_to_start(host::has_systemd(), host::is_root(), log_runs, daemon) {
-        Start::ByUser(line) => bail!("libvirt is not running; type: {line}"),
-        Start::Commands(commands) => {
-            let task = ui.task("libvirt", "Start libvirt");
-            task.close(start(run, &commands))
-        }
-    }
+/// Starts libvirt by these commands and waits until it answers.
+pub fn start_libvirt(ui: &Ui, commands: &[AsRoot]) -> Result<()> {
+    let task = ui.task("libvirt", "Start libvirt");
+    task.close(start(Path::new(RUN), commands))
 }
 
 fn virsh_answers() -> Result<bool> {
@@ -109,11 +125,8 @@ fn virsh_answers() -> Result<bool> {
     Ok(virsh.timeout(START_LIMIT).output()?.status.success())
 }
 
-fn start(run: &Path, commands: &[Vec<String>]) -> Result<()> {
-    for command in commands {
-        let program = process::find(&command[0]).unwrap_or_else(|| PathBuf::from(&command[0]));
-        Cmd::new(program).args(&command[1..]).timeout(START_LIMIT).read()?;
-    }
+fn start(run: &Path, commands: &[AsRoot]) -> Result<()> {
+    commands.iter().try_for_each(|command| command.cmd().timeout(START_LIMIT).read().map(drop))?;
     let deadline = Instant::now() + START_LIMIT;
     while ask(run, LIBVIRT) != Answer::Runs {
         interrupt::check()?;
@@ -145,17 +158,11 @@ mod tests {
 
     #[test]
     fn the_daemon_is_started_as_the_host_does_it() {
-        let commands = |start: Start| match start {
-            Start::Commands(commands) => commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>(),
-            Start::ByUser(line) => vec![format!("user: {line}")],
-        };
-        assert_eq!(commands(how_to_start(true, true, false, "libvirtd")), ["systemctl start libvirtd"]);
-        assert_eq!(commands(how_to_start(false, true, false, "libvirtd")), ["virtlogd -d", "libvirtd -d"]);
-        assert_eq!(commands(how_to_start(false, true, true, "libvirtd")), ["libvirtd -d"]);
-        assert_eq!(
-            commands(how_to_start(false, false, false, "libvirtd")),
-            ["user: sudo virtlogd -d && sudo libvirtd -d"]
-        );
-        assert_eq!(commands(how_to_start(true, false, false, "virtqemud")), ["user: sudo systemctl start virtqemud"]);
+        let lines = |systemd, root, log_runs, daemon| as_root::line(&how_to_start(systemd, root, log_runs, daemon));
+        assert_eq!(lines(true, true, false, "libvirtd"), "systemctl start libvirtd");
+        assert_eq!(lines(false, true, false, "libvirtd"), "virtlogd -d && libvirtd -d");
+        assert_eq!(lines(false, true, true, "libvirtd"), "libvirtd -d");
+        assert_eq!(lines(false, false, false, "libvirtd"), "sudo virtlogd -d && sudo libvirtd -d");
+        assert_eq!(lines(true, false, false, "virtqemud"), "sudo systemctl start virtqemud");
     }
 }

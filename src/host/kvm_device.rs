@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::unistd::{Gid, Group, chown};
 
+use super::as_root::AsRoot;
 use crate::host;
 use crate::ui::Ui;
 
@@ -20,14 +21,24 @@ const GROUP: &str = "kvm";
 
 /// Does what udev would, where this host has no systemd and we may.
 pub fn give_to_its_group(ui: &Ui) -> Result<()> {
-    let device = Path::new(DEVICE);
-    let (false, true, Ok(found)) = (host::has_systemd(), host::is_root(), device.metadata()) else { return Ok(()) };
-    let Some(group) = Group::from_name(GROUP).context("look for group kvm")? else { return Ok(()) };
-    if is_foreign(found.mode(), Gid::from_raw(found.gid()), group.gid) {
-        chown(device, None, Some(group.gid)).with_context(|| format!("give {DEVICE} to group {GROUP}"))?;
+    if let (true, Some(group)) = (host::is_root(), lacks_its_group()?) {
+        chown(DEVICE, None, Some(group)).with_context(|| format!("give {DEVICE} to group {GROUP}"))?;
         ui.note(&format!("gave {DEVICE} to group {GROUP}, as udev does: QEMU's own user could not open it"));
     }
     Ok(())
+}
+
+/// The command that does the same, where it is to be done.
+pub fn how_to_give() -> Result<Option<AsRoot>> {
+    Ok(lacks_its_group()?.map(|_| AsRoot::new(host::is_root(), &["chgrp", GROUP, DEVICE])))
+}
+
+/// The group to give the device to, where its members may not open it and no
+/// udev sees to that.
+fn lacks_its_group() -> Result<Option<Gid>> {
+    let (false, Ok(found)) = (host::has_systemd(), Path::new(DEVICE).metadata()) else { return Ok(None) };
+    let Some(group) = Group::from_name(GROUP).context("look for group kvm")? else { return Ok(None) };
+    Ok(is_foreign(found.mode(), Gid::from_raw(found.gid()), group.gid).then_some(group.gid))
 }
 
 /// Whether a member of `group` may not open a device of this mode and owner.

@@ -3,10 +3,15 @@
 pub mod acceleration;
 pub mod addresses;
 mod apt;
+pub mod as_root;
 pub mod daemons;
+pub mod installer;
+pub mod known_good;
 pub mod kvm_device;
+pub mod os;
 pub mod packages;
 pub mod preflight;
+pub mod vagrant_plugins;
 
 /// Whether this process is root's.
 #[must_use]

@@ -2,25 +2,23 @@
 //! lacks, and the offer to install just those.
 
 use std::io::{BufRead, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::apt;
+use super::installer::{self, Installer, OLDEST_GO};
+use super::{apt, as_root, vagrant_plugins};
 use crate::process::{self, Cmd};
 use crate::profile::Provider;
 use crate::ui::Ui;
-
-/// The oldest Go that fetches the newer Go that a module asks for.
-const OLDEST_GO: (u32, u32) = (1, 21);
 
 /// Something that the main job uses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Need {
     /// What it is for, as words after a program's or package's name.
     pub purpose: &'static str,
-    /// The package of Debian that has it; none if Debian has no such package.
-    pub package: Option<&'static str>,
+    /// The package that has it, as Debian calls it.
+    pub package: &'static str,
     /// Who uses it.
     jobs: &'static [Job],
     found: Found,
@@ -31,8 +29,8 @@ pub struct Need {
 enum Found {
     /// One of these programs.
     Program(&'static [&'static str]),
-    /// This file.
-    File(&'static str),
+    /// One of these files.
+    File(&'static [&'static str]),
     /// This plugin of Vagrant.
     Plugin(&'static str),
     /// A Go of [`OLDEST_GO`] or later.
@@ -53,28 +51,33 @@ const VIRTUALBOX: Job = Job::Lab(Provider::Virtualbox);
 const LABS: &[Job] = &[LIBVIRT, VIRTUALBOX];
 const ALL: &[Job] = &[LIBVIRT, VIRTUALBOX, Job::LocalBenchmark];
 
+/// Where distributions keep the certificates of the authorities they trust:
+/// Debian and Arch, Fedora, openSUSE.
+pub const CERTIFICATES: &[&str] =
+    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
+
 /// One line per need: what for, the package, who uses it, how it is found.
 #[rustfmt::skip]
 const NEEDS: &[Need] = &[
-    need("starts the machines", Some("vagrant"), LABS, Found::Program(&["vagrant"])),
-    need("lets Vagrant drive libvirt", Some("vagrant-libvirt"), &[LIBVIRT], Found::Plugin("vagrant-libvirt")),
-    need("keeps the machines and their networks", Some("libvirt-daemon-system"), &[LIBVIRT], Found::Program(&["libvirtd", "virtqemud"])),
-    need("asks libvirt", Some("libvirt-clients"), &[LIBVIRT], Found::Program(&["virsh"])),
-    need("gives the machines their addresses", Some("dnsmasq-base"), &[LIBVIRT], Found::Program(&["dnsmasq"])),
-    need("runs the machines", Some("qemu-system-x86"), &[LIBVIRT], Found::Program(&["qemu-system-x86_64"])),
-    need("runs the machines", None, &[VIRTUALBOX], Found::Program(&["VBoxManage"])),
-    need("makes the lab's key and opens its shells", Some("openssh-client"), LABS, Found::Program(&["ssh-keygen"])),
-    need("shows the addresses in use", Some("iproute2"), LABS, Found::Program(&["ip"])),
-    need("makes the machines' disks", Some("qemu-utils"), LABS, Found::Program(&["qemu-img"])),
-    need("makes the nodes' root file system", Some("mmdebstrap"), ALL, Found::Program(&["mmdebstrap"])),
-    need("makes it without being root", Some("uidmap"), ALL, Found::Program(&["newuidmap"])),
-    need("writes it to a disk", Some("e2fsprogs"), LABS, Found::Program(&["mke2fs"])),
-    need("checks Debian's signatures", Some("debian-archive-keyring"), ALL, Found::File("/usr/share/keyrings/debian-archive-keyring.gpg")),
-    need("checks the servers that modules come from", Some("ca-certificates"), ALL, Found::File("/etc/ssl/certs/ca-certificates.crt")),
-    need("builds Kubernetes (1.21 or later)", Some(apt::GO), LABS, Found::Go),
+    need("starts the machines", "vagrant", LABS, Found::Program(&["vagrant"])),
+    need("lets Vagrant drive libvirt", "vagrant-libvirt", &[LIBVIRT], Found::Plugin("vagrant-libvirt")),
+    need("keeps the machines and their networks", "libvirt-daemon-system", &[LIBVIRT], Found::Program(&["libvirtd", "virtqemud"])),
+    need("asks libvirt", "libvirt-clients", &[LIBVIRT], Found::Program(&["virsh"])),
+    need("gives the machines their addresses", "dnsmasq-base", &[LIBVIRT], Found::Program(&["dnsmasq"])),
+    need("runs the machines", "qemu-system-x86", &[LIBVIRT], Found::Program(&["qemu-system-x86_64"])),
+    need("runs the machines", "virtualbox", &[VIRTUALBOX], Found::Program(&["VBoxManage"])),
+    need("makes the lab's key and opens its shells", "openssh-client", LABS, Found::Program(&["ssh-keygen"])),
+    need("shows the addresses in use", "iproute2", LABS, Found::Program(&["ip"])),
+    need("makes the machines' disks", "qemu-utils", LABS, Found::Program(&["qemu-img"])),
+    need("makes the nodes' root file system", "mmdebstrap", ALL, Found::Program(&["mmdebstrap"])),
+    need("makes it without being root", "uidmap", ALL, Found::Program(&["newuidmap"])),
+    need("writes it to a disk", "e2fsprogs", LABS, Found::Program(&["mke2fs"])),
+    need("checks Debian's signatures", "debian-archive-keyring", ALL, Found::File(&["/usr/share/keyrings/debian-archive-keyring.gpg"])),
+    need("checks the servers that modules come from", "ca-certificates", ALL, Found::File(CERTIFICATES)),
+    need("builds Kubernetes (1.21 or later)", apt::GO, LABS, Found::Go),
 ];
 
-const fn need(purpose: &'static str, package: Option<&'static str>, jobs: &'static [Job], found: Found) -> Need {
+const fn need(purpose: &'static str, package: &'static str, jobs: &'static [Job], found: Found) -> Need {
     Need { purpose, package, jobs, found }
 }
 
@@ -84,45 +87,44 @@ impl Need {
     pub fn name(&self) -> &'static str {
         match self.found {
             Found::Program(names) => names[0],
-            Found::File(path) => path,
+            Found::File(paths) => paths[0],
             Found::Plugin(name) => name,
             Found::Go => "go",
         }
     }
 
-    fn is_met(&self) -> bool {
+    /// Whether it is what tells of a provider's machines.
+    #[must_use]
+    pub fn asks_for_machines(&self) -> bool {
+        ["virsh", "VBoxManage"].contains(&self.name())
+    }
+
+    /// Whether this host has it.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
         match &self.found {
             Found::Program(names) => names.iter().any(|name| process::find(name).is_some()),
-            Found::File(path) => Path::new(path).exists(),
-            Found::Plugin(name) => plugin_lists().iter().any(|list| lists_plugin(list, name)),
+            Found::File(paths) => paths.iter().any(|path| Path::new(path).exists()),
+            Found::Plugin(name) => vagrant_plugins::is_installed(name),
             Found::Go => installed_go().is_some_and(|version| version >= OLDEST_GO),
         }
     }
 }
 
+/// What `job` needs, whether it is there or not.
+pub fn needed(job: Job) -> impl Iterator<Item = &'static Need> {
+    NEEDS.iter().filter(move |need| need.jobs.contains(&job))
+}
+
+/// Debian's names of all packages that any job needs.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NEEDS.iter().map(|need| need.package)
+}
+
 /// What `job` needs and this host lacks.
 #[must_use]
 pub fn missing(job: Job) -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| need.jobs.contains(&job)).filter(|need| !need.is_met()).collect()
-}
-
-/// Vagrant's lists of plugins: the user's, and the one of Debian's packages.
-/// Reading them takes no Ruby, which would take seconds.
-fn plugin_lists() -> Vec<PathBuf> {
-    let home = std::env::var_os("VAGRANT_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".vagrant.d")));
-    let packaged = std::fs::read_dir("/usr/share/vagrant-plugins/plugins.d").into_iter().flatten().flatten();
-    // Vagrant's own packages bring their Ruby and do not see Debian's plugins.
-    let debian = !Path::new("/opt/vagrant/bin/vagrant").exists();
-    let packaged = packaged.map(|entry| entry.path()).filter(|_| debian);
-    home.map(|home| home.join("plugins.json")).into_iter().chain(packaged).collect()
-}
-
-fn lists_plugin(list: &Path, name: &str) -> bool {
-    let Ok(text) = std::fs::read_to_string(list) else { return false };
-    let Ok(list) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
-    // Debian's packages have a file each, with the plugin at its top.
-    list.get("installed").unwrap_or(&list).get(name).is_some()
+    needed(job).filter(|need| !need.is_met()).collect()
 }
 
 fn installed_go() -> Option<(u32, u32)> {
@@ -175,35 +177,36 @@ impl Consent {
 }
 
 /// Installs what `job` needs and this host lacks, if the user agrees; the
-/// output of apt goes to `log`. With nothing missing it says and does nothing.
+/// output of the commands goes to `log`. With nothing missing it says and does
+/// nothing.
 pub fn offer(ui: &Ui, job: Job, consent: Consent, log: &Path) -> Result<()> {
     let lacking = missing(job);
     if lacking.is_empty() {
         return Ok(());
     }
     let list = describe(&lacking);
-    if let Some(need) = lacking.iter().find(|need| need.package.is_none()) {
+    let installer = Installer::of_host()?;
+    let packages: Vec<&str> = lacking.iter().map(|need| need.package).collect();
+    if let Some(why) = installer.unknown() {
+        bail!("this host lacks:{list}\n{why}; install what Debian calls: {}", packages.join(" "));
+    }
+    let mut by_hand = String::new();
+    for need in &lacking {
+        if let Some(why) = installer.by_hand(need.package)? {
+            by_hand.push_str(&format!("\n  {}: {why}", need.name()));
+        }
+    }
+    if !by_hand.is_empty() {
         bail!(
-            "this host lacks:{list}\nDebian has no package of {0}; install it by hand so that {0} is on PATH",
-            need.name()
+            "this host lacks:{list}\nnot installed by `provision`:{by_hand}\nand the rest by: provision doctor --fix"
         );
     }
-    if lacking.iter().any(|need| need.name() == "vagrant-libvirt") && Path::new("/opt/vagrant/bin/vagrant").exists() {
-        bail!("this host lacks:{list}\nits Vagrant is not Debian's; type: vagrant plugin install vagrant-libvirt");
-    }
-    let packages: Vec<&str> = lacking.iter().filter_map(|need| need.package).collect();
-    if process::find("apt-get").is_none() {
-        bail!("this host lacks:{list}\nit has no apt-get; install what Debian calls: {}", packages.join(" "));
-    }
-    let plan = apt::plan(&packages, &apt::Facts::of_host(OLDEST_GO)?, OLDEST_GO);
-    let lines = plan.iter().map(|step| format!("\n  {}", step.line())).collect::<String>();
+    let commands = installer.commands(&packages);
+    let lines = as_root::lines(&commands);
     if !consent.agreed(ui, &format!("This host lacks:{list}\nThis installs it:{lines}\nRun that now?"))? {
         bail!("this host lacks:{list}\ngive --yes to install it, or type:{lines}");
     }
-    apt::authorise(&plan)?;
-    let task = ui.task("packages", format!("Install {}", packages.join(", ")));
-    let installed = apt::run(&plan, log, |line| task.say(line));
-    task.close(installed)?;
+    installer::install(ui, &packages, &commands, log)?;
     match missing(job).as_slice() {
         [] => Ok(()),
         still => bail!(
@@ -231,20 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_is_found_in_vagrants_list() {
-        let dir = tempfile::tempdir().unwrap();
-        let list = dir.path().join("plugins.json");
-        std::fs::write(&list, r#"{"version":"1","installed":{"vagrant-libvirt":{"ruby_version":"0"}}}"#).unwrap();
-        assert!(lists_plugin(&list, "vagrant-libvirt"));
-        assert!(!lists_plugin(&list, "vagrant-reload"));
-        std::fs::write(&list, r#"{"vagrant-libvirt":{"gem_version":"","sources":[]}}"#).unwrap();
-        assert!(lists_plugin(&list, "vagrant-libvirt"));
-        assert!(!lists_plugin(&dir.path().join("none"), "vagrant-libvirt"));
-    }
-
-    #[test]
     fn each_package_is_named_once_and_each_provider_gets_its_own() {
-        let mut packages: Vec<&str> = NEEDS.iter().filter_map(|need| need.package).collect();
+        let mut packages: Vec<&str> = names().collect();
         let count = packages.len();
         packages.sort_unstable();
         packages.dedup();

@@ -13,6 +13,7 @@ mod path;
 mod read;
 mod rules;
 pub mod schema;
+pub mod template;
 pub mod types;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use serde_json::Value;
 pub use fault::{Fault, Faults, Origin};
 use layers::Values;
 pub use nodes::NodeSpec;
+pub use overrides::mebibytes;
 use path::Path;
 use read::{Leaf, Reading};
 pub use types::{Acceleration, Load, Profile, Provider, Role, Size};

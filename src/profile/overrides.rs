@@ -89,7 +89,8 @@ fn whole_number(text: &str) -> Value {
 
 /// Mebibytes from a bare number or one with a unit of 1024: `4096`, `4G`,
 /// `4GiB`, `4096MiB`.
-fn mebibytes(text: &str) -> Option<i64> {
+#[must_use]
+pub fn mebibytes(text: &str) -> Option<i64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: i64 = text[..digits].parse().ok()?;
     let factor = match text[digits..].trim().to_ascii_lowercase().as_str() {

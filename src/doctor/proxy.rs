@@ -1,0 +1,261 @@
+//! Proxies that the environment names: whether they are addresses, answer, and
+//! let us through; and whether the lab's own network goes past them.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::Result;
+use ipnet::Ipv4Net;
+
+use super::{Asked, Finding, Host, Topic};
+
+/// `http_proxy`, `https_proxy`, `no_proxy`.
+pub struct Proxies;
+
+/// How long a proxy may take to answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// What it is asked for: a site that is no part of the work.
+const SITE: &str = "www.debian.org";
+
+impl Topic for Proxies {
+    fn title(&self, _: &Asked) -> String {
+        "proxies".into()
+    }
+
+    fn look(&self, asked: &Asked, _: &Host) -> Result<Vec<Finding>> {
+        Ok(findings(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), asked.profile.network.machines))
+    }
+}
+
+fn findings(environment: &dyn Fn(&str) -> Option<String>, machines: Ipv4Net) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut any = false;
+    for name in ["http_proxy", "https_proxy"] {
+        let (lower, upper) = (environment(name), environment(&name.to_uppercase()));
+        if let (Some(lower), Some(upper)) = (&lower, &upper)
+            && lower != upper
+        {
+            found.push(
+                Finding::note(format!("{name} and {} differ: programs read one or the other", name.to_uppercase()))
+                    .next(format!("export {}=\"${name}\"", name.to_uppercase())),
+            );
+        }
+        let Some(value) = lower.or(upper) else { continue };
+        any = true;
+        found.push(one(name, &value));
+    }
+    if !any {
+        return vec![Finding::ok("none is set")];
+    }
+    let past = environment("no_proxy").or_else(|| environment("NO_PROXY")).unwrap_or_default();
+    if !goes_past(&past, machines) {
+        found.push(
+            Finding::problem(format!("no_proxy leaves out the lab's network {machines}: kubectl would ask the proxy"))
+                .next(format!("export no_proxy=\"${{no_proxy:+$no_proxy,}}localhost,127.0.0.1,{machines}\"")),
+        );
+    }
+    found
+}
+
+fn one(name: &str, value: &str) -> Finding {
+    let Some(proxy) = Proxy::parse(value) else {
+        return Finding::problem(format!("{name} is no address of a proxy"))
+            .next(format!("export {name}=http://HOST:PORT, or: unset {name}"));
+    };
+    let shown = format!("{}://{}:{}", proxy.scheme, proxy.host, proxy.port);
+    let next = format!("put in the right one: export {name}=http://HOST:PORT; or go without: unset {name}");
+    match proxy.ask(name == "https_proxy") {
+        Ok(Some(200..400)) => Finding::ok(format!("{name}: {shown} lets us through")),
+        Ok(Some(407)) => Finding::problem(format!("{name}: {shown} asks for a name and a password (407)"))
+            .next(format!("export {name}={}://NAME:PASSWORD@{}:{}", proxy.scheme, proxy.host, proxy.port)),
+        Ok(Some(status)) => Finding::problem(format!("{name}: {shown} refuses {SITE} ({status})")).next(next),
+        Ok(None) => Finding::ok(format!("{name}: {shown} takes connections")),
+        Err(error) => Finding::problem(format!("{name}: {shown} does not answer: {error}")).next(next),
+    }
+}
+
+struct Proxy {
+    scheme: String,
+    host: String,
+    port: u16,
+    /// Name and password for it, as the URL has them.
+    secret: Option<String>,
+}
+
+impl Proxy {
+    fn parse(value: &str) -> Option<Self> {
+        let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+        let rest = rest.split(['/', '?', '#']).next()?;
+        let (secret, place) = rest.rsplit_once('@').map_or((None, rest), |(secret, place)| (Some(secret), place));
+        let standard = match scheme {
+            "http" => 80,
+            "https" => 443,
+            "socks5" | "socks5h" => 1080,
+            _ => return None,
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+            _ => (place, standard),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return None;
+        }
+        Some(Self { scheme: scheme.into(), host: host.into(), port, secret: secret.map(str::to_owned) })
+    }
+
+    /// The status that it answers with; none if it is no plain HTTP proxy and
+    /// takes the connection. `tunnel`: asked as for HTTPS.
+    fn ask(&self, tunnel: bool) -> std::io::Result<Option<u16>> {
+        let mut last = std::io::Error::other("its name has no address");
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, LIMIT) {
+                Ok(stream) if self.scheme == "http" => return self.status(stream, tunnel).map(Some),
+                Ok(_) => return Ok(None),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn status(&self, mut stream: TcpStream, tunnel: bool) -> std::io::Result<u16> {
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        let what = if tunnel { format!("CONNECT {SITE}:443") } else { format!("HEAD http://{SITE}/") };
+        let secret = self.secret.as_ref().map(|secret| {
+            use base64::Engine;
+            let plain = percent_decoded(secret);
+            format!("Proxy-Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(plain))
+        });
+        let secret = secret.unwrap_or_default();
+        write!(stream, "{what} HTTP/1.1\r\nHost: {SITE}\r\n{secret}Connection: close\r\n\r\n")?;
+        let mut answer = [0; 64];
+        let mut got = 0;
+        while got < answer.len() && !answer[..got].contains(&b'\n') {
+            match stream.read(&mut answer[got..])? {
+                0 => break,
+                count => got += count,
+            }
+        }
+        let line = String::from_utf8_lossy(&answer[..got]);
+        let status = line.strip_prefix("HTTP/").and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        status.ok_or_else(|| std::io::Error::other("it does not speak HTTP"))
+    }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let (mut plain, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                at += 3;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    plain
+}
+
+/// Whether an address of `network` goes past the proxy by this `no_proxy`, as
+/// Go's programs (kubectl) read it.
+fn goes_past(no_proxy: &str, network: Ipv4Net) -> bool {
+    no_proxy
+        .split(',')
+        .map(str::trim)
+        .any(|entry| entry == "*" || entry.parse::<Ipv4Net>().is_ok_and(|range| range.contains(&network)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Level;
+    use std::net::TcpListener;
+
+    fn machines() -> Ipv4Net {
+        "192.168.157.0/24".parse().unwrap()
+    }
+
+    /// A proxy on this host that answers everyone with `answer`; what it was asked.
+    fn proxy(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = vec![0; 1024];
+            let count = stream.read(&mut asked).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&asked[..count]).into_owned()
+        });
+        (address, thread)
+    }
+
+    #[test]
+    fn a_proxy_is_asked_and_believed() {
+        let (address, thread) = proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        let finding = one("http_proxy", &format!("http://{address}/"));
+        assert_eq!(finding.level, Level::Problem);
+        assert!(finding.text.ends_with("asks for a name and a password (407)"), "{}", finding.text);
+        assert!(thread.join().unwrap().starts_with("HEAD http://www.debian.org/ HTTP/1.1\r\n"));
+
+        let (address, thread) = proxy("HTTP/1.1 200 Connection established\r\n\r\n");
+        let finding = one("https_proxy", &format!("http://me:p%40ss@{address}"));
+        assert_eq!(finding.level, Level::Ok, "{}", finding.text);
+        assert!(!finding.text.contains("p%40ss"));
+        let asked = thread.join().unwrap();
+        assert!(asked.starts_with("CONNECT www.debian.org:443 HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("Basic bWU6cEBzcw=="), "{asked}");
+
+        let (address, thread) = proxy("HTTP/1.0 403 Forbidden\r\n\r\n");
+        assert!(one("http_proxy", &address).text.ends_with("refuses www.debian.org (403)"));
+        thread.join().unwrap();
+        let (address, thread) = proxy("SSH-2.0-OpenSSH_9.2\r\n");
+        assert!(one("http_proxy", &address).text.ends_with("does not answer: it does not speak HTTP"));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn one_that_refuses_connections_is_named_with_the_next_command() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let finding = one("http_proxy", &format!("http://{address}"));
+        assert_eq!(finding.level, Level::Problem);
+        assert!(finding.text.contains("does not answer: Connection refused"), "{}", finding.text);
+        assert!(finding.next.unwrap().ends_with("or go without: unset http_proxy"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_said_so() {
+        for value in ["http://", "ftp://proxy:1", "http://a b:80", "http://proxy:port"] {
+            assert_eq!(one("http_proxy", value).text, "http_proxy is no address of a proxy", "{value}");
+        }
+        let proxy = Proxy::parse("http://[2001:db8::1]:3128").unwrap();
+        assert_eq!((proxy.host.as_str(), proxy.port), ("2001:db8::1", 3128));
+        assert_eq!(Proxy::parse("proxy.example").unwrap().port, 80);
+    }
+
+    #[test]
+    fn the_labs_network_must_go_past_the_proxy() {
+        assert!(goes_past("localhost,192.168.0.0/16", machines()));
+        assert!(goes_past("*", machines()));
+        assert!(!goes_past("localhost, 127.0.0.1,192.168.157.0/25", machines()));
+        let (address, thread) = proxy("HTTP/1.1 200 OK\r\n\r\n");
+        let found = findings(
+            &|name| match name {
+                "http_proxy" => Some(address.clone()),
+                "HTTP_PROXY" => Some("other:1".into()),
+                _ => None,
+            },
+            machines(),
+        );
+        thread.join().unwrap();
+        let levels: Vec<Level> = found.iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Note, Level::Ok, Level::Problem]);
+        assert_eq!(findings(&|_| None, machines())[0].text, "none is set");
+    }
+}
