@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::profile::{self, Sources, template};
+use crate::profile::{self, Faults, Sources, template};
 use crate::ui::Ui;
 
 /// Write a profile with every field explained.
@@ -26,6 +26,8 @@ impl Init {
     /// Asks, checks and writes.
     pub fn run(&self, sources: &Sources, ui: &Ui) -> Result<()> {
         refuse_existing(&self.file)?;
+        let given_alone = Sources { file: None, ..sources.clone() };
+        profile::load(&given_alone, &|name| std::env::var(name).ok())?;
         let mut answers = given(sources);
         if !self.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
             for question in template::QUESTIONS {
@@ -37,9 +39,7 @@ impl Init {
                 }
             }
         }
-        let text = template::write(&answers)?;
-        check(&text, &self.file)?;
-        create(&self.file, &text)?;
+        create(&self.file, &template::write(&answers)?)?;
         let file = shell_words::quote(&self.file.display().to_string()).into_owned();
         ui.note(&format!("wrote {file}; next: provision doctor --profile {file}   provision up --profile {file}"));
         Ok(())
@@ -82,26 +82,17 @@ fn ask(ui: &Ui, question: &template::Question, before: &[(String, String)]) -> R
         }
         let mut answers = before.to_vec();
         answers.push((question.field.to_owned(), answer.to_owned()));
-        match template::write(&answers).and_then(|text| check(&text, Path::new("answer"))) {
-            Ok(()) => return Ok(Some(answer.to_owned())),
-            Err(error) => ui.warn(&format!("{error:#}")),
-        }
+        let Some(faults) = faults(&template::write(&answers)?)? else { return Ok(Some(answer.to_owned())) };
+        faults.faults.iter().for_each(|fault| ui.warn(&fault.text));
     }
 }
 
-/// The text must be a profile without faults.
-fn check(text: &str, name: &Path) -> Result<()> {
+/// What is wrong with a profile of this text, if anything.
+fn faults(text: &str) -> Result<Option<Faults>> {
     let file = tempfile::Builder::new().suffix(".toml").tempfile().context("create a file to check the profile in")?;
     std::fs::write(file.path(), text).context("write the profile to check it")?;
     let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
-    let Err(mut faults) = profile::load(&sources, &|_| None) else { return Ok(()) };
-    for fault in &mut faults.faults {
-        if let profile::Origin::File { name: shown, .. } = &mut fault.origin {
-            *shown = name.display().to_string();
-        }
-    }
-    faults.next = "provision init".into();
-    Err(faults.into())
+    Ok(profile::load(&sources, &|_| None).err())
 }
 
 /// Writes a file that must not be there.

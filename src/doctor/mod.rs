@@ -23,8 +23,8 @@ pub use fix::fix;
 
 use crate::artifacts::set::Set;
 use crate::host::acceleration::Probe;
-use crate::host::known_good::Installed;
 use crate::host::installer::Installer;
+use crate::host::known_good::Installed;
 use crate::host::preflight::Misfits;
 use crate::profile::{Faults, Profile, Provider};
 

@@ -37,7 +37,8 @@ impl Topic for Processor {
             found.push(if wanted { finding.remedy(Remedy::Run(commands)) } else { finding });
         }
         if let (Provider::Libvirt, Some(command)) = (asked.profile.provider, kvm_device::how_to_give()?) {
-            let text = "/dev/kvm is not its group's: libvirt asks QEMU anew at each definition of a machine, half a minute";
+            let text =
+                "/dev/kvm is not its group's: libvirt asks QEMU anew at each definition of a machine, half a minute";
             found.push(Finding::note(text).next(command.line()).remedy(Remedy::Run(vec![command])));
         }
         if nested {
