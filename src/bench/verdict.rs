@@ -38,8 +38,23 @@ fn summary<'a>(run: &'a Run, lane: &Lane, measure: &str) -> Option<&'a Summary> 
 /// "0.93 x (0.91-0.95)", or the plain ratio where there is no interval.
 fn ratio(interval: Option<Interval>, plain: f64) -> String {
     match interval {
-        Some(found) => format!("{:.2} x ({:.2}-{:.2})", found.estimate, found.low, found.high),
-        None => format!("{plain:.2} x"),
+        Some(found) => {
+            let digits = decimals(found.estimate);
+            format!("{:.digits$} x ({:.digits$}-{:.digits$})", found.estimate, found.low, found.high)
+        }
+        None => format!("{plain:.*} x", decimals(plain)),
+    }
+}
+
+/// Digits behind the point that a ratio is told with: three digits in all, two below 0.1.
+#[must_use]
+pub fn decimals(ratio: f64) -> usize {
+    match ratio.abs() {
+        v if v >= 99.5 => 0,
+        v if v >= 9.95 => 1,
+        v if v >= 0.0995 => 2,
+        v if v >= 0.00995 => 3,
+        _ => 4,
     }
 }
 

@@ -129,7 +129,9 @@ impl Proxy {
             format!("Proxy-Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(plain))
         });
         let secret = secret.unwrap_or_default();
-        write!(stream, "{what} HTTP/1.1\r\nHost: {SITE}\r\n{secret}Connection: close\r\n\r\n")?;
+        // In one piece: some proxies answer the first one that comes, and close.
+        let request = format!("{what} HTTP/1.1\r\nHost: {SITE}\r\n{secret}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut answer = [0; 64];
         let mut got = 0;
         while got < answer.len() && !answer[..got].contains(&b'\n') {

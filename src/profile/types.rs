@@ -227,9 +227,9 @@ pub enum Size {
     /// About two minutes: every arm, wide intervals.
     #[default]
     Quick,
-    /// About a quarter of an hour: every route, intervals of a few percent.
+    /// About half an hour: every route, intervals of a few percent.
     Standard,
-    /// About half an hour: for comparing one night with another.
+    /// About an hour: for comparing one night with another.
     Nightly,
 }
 

@@ -1,5 +1,6 @@
 //! Figures as text, the same in every report. What is no number is a dash.
 
+use crate::bench::verdict::decimals;
 use crate::stats::Interval;
 
 /// Stands for a figure that there is not.
@@ -110,16 +111,6 @@ pub(super) fn percent(share: f64) -> String {
 /// A ratio alone: three digits, two below 0.1.
 pub(super) fn ratio(value: f64) -> String {
     finite(value, || format!("{value:.*}", decimals(value)))
-}
-
-fn decimals(value: f64) -> usize {
-    match value.abs() {
-        v if v >= 99.5 => 0,
-        v if v >= 9.95 => 1,
-        v if v >= 0.0995 => 2,
-        v if v >= 0.00995 => 3,
-        _ => 4,
-    }
 }
 
 /// An interval in parts, so that each report can set them its own way.

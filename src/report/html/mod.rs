@@ -150,6 +150,6 @@ fn checks(run: &Run) -> String {
     if open == 0 {
         format!("all {} checks hold", run.gates.len())
     } else {
-        format!("{open} of {} checks do not hold", run.gates.len())
+        format!("{open} of {} checks {} not hold", run.gates.len(), if open == 1 { "does" } else { "do" })
     }
 }
