@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::bench::verdict::Invalid;
 use crate::commands::{self, Session};
+use crate::failure::{Failure, Kind, known};
 use crate::interrupt::{self, Interrupted};
-use crate::lab::Busy;
+use crate::lab::{Busy, Lab};
 use crate::profile::{Faults, Sources};
 use crate::ui::{Mode, Ui};
 
@@ -62,6 +63,8 @@ enum Command {
     Lock(commands::lock::LockCommand),
     Sbom(commands::sbom::Sbom),
     Logs(commands::logs::Logs),
+    Explain(commands::explain::Explain),
+    Support(commands::support::Support),
     Render(commands::render::Render),
     Down(commands::down::Down),
     Clean(commands::clean::Clean),
@@ -72,11 +75,25 @@ enum Command {
 /// Runs the program on its command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match interrupt::install().and_then(|()| run(cli)) {
-        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+    let matches = Cli::command().get_matches();
+    let command = matches.subcommand_name().unwrap_or_default().to_owned();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let ui = Ui::of(Mode::detect(cli.global.json), &command);
+    let mut lab = None;
+    match interrupt::install().and_then(|()| run(cli, &ui, &mut lab)) {
+        Ok(code) => {
+            let code = u8::try_from(code).unwrap_or(1);
+            ui.end(code, None, None);
+            ExitCode::from(code)
+        }
         Err(error) => {
-            let (text, code) = tell(&error);
+            let (mut text, code) = tell(&error);
+            if ui.records() {
+                text.push_str(&decode(&error, code, &ui, lab.as_ref()));
+            }
             // Where standard error is closed there is nobody to tell.
             writeln!(std::io::stderr(), "{text}").unwrap_or(());
             ExitCode::from(code)
@@ -84,8 +101,27 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<i32> {
-    let ui = Ui::new(Mode::detect(cli.global.json));
+/// Ends the recorded run, and what to say under the error: the cause and the
+/// next command if the failure is a known one.
+fn decode(error: &anyhow::Error, code: u8, ui: &Ui, lab: Option<&Lab>) -> String {
+    let mut failure = Failure::of(error);
+    if code == interrupt::EXIT_CODE {
+        failure.kind = Kind::Interrupted;
+    }
+    let task = ui.failed_task();
+    let known = lab
+        .filter(|_| failure.kind != Kind::Interrupted)
+        // Not to know a failure is no failure of its own.
+        .and_then(|lab| known::find(&failure, task.as_deref(), lab).unwrap_or_default());
+    ui.end(code, Some(failure), known.as_ref().map(|known| known.name.as_str()));
+    match known {
+        Some(known) => format!("\ncause: {}\nnext:  {}\nthe whole story: provision explain", known.cause, known.next),
+        None if code == 1 => "\nthe whole story: provision explain".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn run(cli: Cli, ui: &Ui, lab: &mut Option<Lab>) -> Result<i32> {
     let sources = Sources {
         file: cli.global.profile,
         provider: cli.global.provider,
@@ -94,8 +130,8 @@ fn run(cli: Cli) -> Result<i32> {
     };
     // These need no profile that is whole.
     match &cli.command {
-        Command::Doctor(command) => return command.run(&sources, &ui),
-        Command::Init(command) => return command.run(&sources, &ui).map(|()| 0),
+        Command::Doctor(command) => return command.run(&sources, ui),
+        Command::Init(command) => return command.run(&sources, ui).map(|()| 0),
         Command::Completions(command) => {
             command.run(Cli::command());
             return Ok(0);
@@ -103,7 +139,8 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Man(command) => return command.run(Cli::command()).map(|()| 0),
         _ => {}
     }
-    let session = Session::open(&sources, &ui)?;
+    let session = Session::open(&sources, ui)?;
+    *lab = Some(session.lab.clone());
     match cli.command {
         Command::Doctor(_) | Command::Init(_) | Command::Completions(_) | Command::Man(_) => {}
         Command::Up(command) => command.run(&session)?,
@@ -118,6 +155,8 @@ fn run(cli: Cli) -> Result<i32> {
         Command::Lock(command) => command.run(&session)?,
         Command::Sbom(command) => command.run(&session)?,
         Command::Logs(command) => command.run(&session)?,
+        Command::Explain(command) => command.run(&session)?,
+        Command::Support(command) => command.run(&session)?,
         Command::Render(command) => command.run(&session)?,
         Command::Down(command) => command.run(&session)?,
         Command::Clean(command) => command.run(&session)?,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::failure::Annotated;
 use crate::lab::Lab;
 use crate::profile::NodeSpec;
 use crate::{interrupt, paths};
@@ -56,7 +57,7 @@ pub fn pin(lab: &Lab, node: &NodeSpec) -> Result<()> {
 /// An error with the ends of the machines' consoles: what a machine that does
 /// not answer has to say stands there.
 #[must_use]
-pub fn with_tails(lab: &Lab, nodes: &[String], error: &anyhow::Error) -> anyhow::Error {
+pub fn with_tails(lab: &Lab, nodes: &[String], error: anyhow::Error) -> anyhow::Error {
     let mut text = format!("{error:#}");
     for node in nodes {
         let path = lab.console(node);
@@ -74,7 +75,7 @@ pub fn with_tails(lab: &Lab, nodes: &[String], error: &anyhow::Error) -> anyhow:
         }
     }
     text.push_str("\n  go on from here: provision up   give up: provision down");
-    anyhow::anyhow!(text)
+    Annotated { text, about: error }.into()
 }
 
 /// Forgets console and host key of a machine that is made anew.

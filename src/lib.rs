@@ -14,6 +14,10 @@ pub mod cluster;
 pub mod commands;
 pub mod console;
 pub mod doctor;
+pub mod events;
+pub mod failure;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 pub mod interrupt;
 pub mod journal;
@@ -30,8 +34,12 @@ pub mod proof;
 pub mod provider;
 pub mod report;
 pub mod sbom;
+pub mod secrets;
+#[cfg(test)]
+mod simulation;
 pub mod ssh;
 pub mod stats;
 pub mod steps;
+pub mod support;
 pub mod templates;
 pub mod ui;

@@ -38,6 +38,71 @@ pub struct NodeCommandFailed {
     pub tail: String,
 }
 
+/// A step's script ran on a node and failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{node}: {step}.sh exited with status {status}\n  {tail}\n  full log: {}", .log.display())]
+pub struct ScriptFailed {
+    /// The node's name.
+    pub node: String,
+    /// The step's name.
+    pub step: String,
+    /// The command line, as typed into the node's shell.
+    pub command: String,
+    /// Its exit status.
+    pub status: i32,
+    /// The last lines of what it printed.
+    pub tail: String,
+    /// The file on this host with all it printed.
+    pub log: std::path::PathBuf,
+}
+
+/// A command could not be run on a node at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct NotReached {
+    /// The node's name.
+    pub node: String,
+    /// What stood in the way.
+    pub how: Obstacle,
+    /// For people.
+    pub text: String,
+}
+
+/// What stands between this host and a command on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing accepts the connection.
+    Connect,
+    /// Whoever answers does not speak SSH.
+    Handshake,
+    /// No host key is pinned.
+    HostKeyUnknown,
+    /// The host key is not the pinned one.
+    HostKeyChanged,
+    /// The lab's key is refused.
+    Login,
+    /// The connection broke while a command ran.
+    Lost,
+    /// The command took too long.
+    TimeOut,
+}
+
+impl Obstacle {
+    /// The word for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::HostKeyUnknown => "host-key-unknown",
+            Self::HostKeyChanged => "host-key-changed",
+            Self::Login => "login",
+            Self::Lost => "lost",
+            Self::TimeOut => "time-out",
+        }
+    }
+}
+
 fn indent(tail: &str) -> String {
     tail.lines().map(|line| format!("\n  {line}")).collect()
 }
@@ -52,6 +117,7 @@ impl dyn Node + '_ {
         }
         let printed: Vec<&str> = output.stdout.lines().chain(output.stderr.lines()).collect();
         let tail = printed[printed.len().saturating_sub(20)..].join("\n");
+        let tail = crate::secrets::redact(&tail).into_owned();
         Err(NodeCommandFailed { node: self.name().into(), command: command.into(), status: output.status, tail }.into())
     }
 }

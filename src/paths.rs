@@ -40,6 +40,19 @@ pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("create folder {}", path.display()))
 }
 
+/// Creates a folder that its owner alone may enter, or makes it so.
+pub fn create_private_dir(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    create_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).with_context(|| format!("close {}", path.display()))
+}
+
+/// Makes a file its owner's alone (0600).
+pub fn only_owner(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| format!("close {}", path.display()))
+}
+
 /// Writes `content` beside `path` and renames it into place, so that a reader
 /// sees the old file or the new one, never half of it. `mode` is the file's
 /// permission bits, set before any content is written.

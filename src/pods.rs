@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::arms::NAMESPACE;
+use crate::failure::{Kind, Told};
 use crate::kubectl::Kubectl;
 
 /// A pod that serves.
@@ -32,10 +33,11 @@ pub fn wait_running(kubectl: &Kubectl, name: &str, limit: Duration) -> Result<Ru
                 .read(&["logs", "--namespace", NAMESPACE, name, "--previous", "--tail=5"])
                 .map(|text| text.lines().map(|line| format!("\n  | {line}")).collect::<String>())
                 .unwrap_or_default();
-            bail!(
+            let text = format!(
                 "pod {NAMESPACE}/{name}: {trouble}{said}\n  look closer:  \
                  KUBECONFIG=$(provision kubeconfig --path) kubectl describe pod -n {NAMESPACE} {name}"
             );
+            return Err(Told { kind: Kind::Pod, reason: trouble.reason, text, log: None }.into());
         }
         Ok(Err(phase(&pod)))
     })
@@ -54,9 +56,19 @@ pub fn running(pod: &Value) -> Option<RunningPod> {
     })
 }
 
-/// Why a pod will never run as it is, with the missing link where it is known.
+/// Why a pod will never run as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Trouble {
+    /// Kubernetes' word for it.
+    pub reason: String,
+    /// For people, with the missing link where it is known.
+    pub words: String,
+}
+
+/// Why a pod will never run as it is, if so.
 #[must_use]
-pub fn trouble(pod: &Value) -> Option<String> {
+pub fn trouble(pod: &Value) -> Option<Trouble> {
     let status = &pod["status"]["containerStatuses"][0];
     let waiting = &status["state"]["waiting"];
     let reason = waiting["reason"].as_str().unwrap_or_default();
@@ -82,7 +94,8 @@ pub fn trouble(pod: &Value) -> Option<String> {
     let code = code.map(|code| format!(", exit code {code}")).unwrap_or_default();
     let link = link_in(message).map(|link| format!("\n  {link}")).unwrap_or_default();
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-    Some(format!("{reason} ({known}{code}){message}{link}"))
+    let words = format!("{reason} ({known}{code}){message}{link}");
+    Some(Trouble { reason: if reason.is_empty() { "Failed" } else { reason }.to_owned(), words })
 }
 
 /// The kubelet hands runtimes' errors on as text only; these are the known ones.
@@ -135,20 +148,23 @@ mod tests {
     #[test]
     fn trouble_is_told_from_waiting() {
         assert_eq!(trouble(&pod("ContainerCreating", "")), None);
-        let text = trouble(&pod("ErrImageNeverPull", "Container image \"x\" is not present")).unwrap();
+        let Trouble { words: text, .. } =
+            trouble(&pod("ErrImageNeverPull", "Container image \"x\" is not present")).unwrap();
         assert!(text.contains("not in the node's store") && text.contains("\"x\""), "{text}");
-        let text = trouble(&pod("CrashLoopBackOff", "")).unwrap();
+        let Trouble { words: text, .. } = trouble(&pod("CrashLoopBackOff", "")).unwrap();
         assert!(text.contains("exit code 1"), "{text}");
     }
 
     #[test]
     fn the_missing_link_is_named() {
-        let text = trouble(&pod("RunContainerError", "crun: open `/workload.wasm`: Exec format error")).unwrap();
+        let Trouble { words: text, .. } =
+            trouble(&pod("RunContainerError", "crun: open `/workload.wasm`: Exec format error")).unwrap();
         assert!(text.contains("link `annotation` or `handler`"), "{text}");
-        let text =
+        let Trouble { words: text, .. } =
             trouble(&pod("RunContainerError", "the path `/workload.wasm` exists but it is not executable")).unwrap();
         assert!(text.contains("link `annotation`: "), "{text}");
-        let text = trouble(&pod("RunContainerError", "could not load `libwasmedge.so.0`")).unwrap();
+        let Trouble { words: text, .. } =
+            trouble(&pod("RunContainerError", "could not load `libwasmedge.so.0`")).unwrap();
         assert!(text.contains("link `library`"), "{text}");
     }
 }

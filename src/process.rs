@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use watch::Watch;
 
-use crate::interrupt;
+use crate::{interrupt, secrets};
 
 mod leftovers;
 mod running;
@@ -47,10 +47,29 @@ pub struct CommandFailed {
     pub command: String,
     /// How it ended, as words that follow the command.
     pub what: String,
+    /// How it ended, for programs.
+    pub end: End,
     /// The last lines of its output (standard error only, where kept apart).
     pub tail: String,
     /// The file with its whole output.
     pub log: Option<PathBuf>,
+}
+
+/// How a command ended that did not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is not on PATH.
+    NotFound,
+    /// It could not be started for another reason.
+    NotStarted,
+    /// It exited with this status.
+    Status(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It was ended for taking too long.
+    TimedOut,
+    /// It runs, or ran, and did not do what it was started for.
+    Useless,
 }
 
 fn indent(tail: &str) -> String {
@@ -138,7 +157,7 @@ impl Cmd {
         let output = self.output()?;
         if !output.status.success() {
             let tail = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-            return Err(self.failed(&describe(output.status), tail_of(tail.lines()), None));
+            return Err(self.failed(&describe(output.status), end_of(output.status), tail_of(tail.lines()), None));
         }
         Ok(output.stdout.trim_end_matches('\n').to_owned())
     }
@@ -182,7 +201,8 @@ impl Cmd {
             .append(true)
             .open(log)
             .with_context(|| format!("open log {}", log.display()))?;
-        writeln!(file, "$ {}", self.to_line()).with_context(|| format!("write log {}", log.display()))?;
+        writeln!(file, "$ {}", secrets::redact(&self.to_line()))
+            .with_context(|| format!("write log {}", log.display()))?;
         let reader =
             self.expression().stderr_to_stdout().unchecked().reader().map_err(|error| self.not_started(&error))?;
         let watch = Watch::start(reader.pids(), self.timeout);
@@ -198,10 +218,13 @@ impl Cmd {
                     Ok(_) => {}
                     Err(error) => break Err(error).with_context(|| format!("read from `{}`", self.to_line())),
                 }
-                if let Err(error) = file.write_all(&line) {
+                let text = String::from_utf8_lossy(&line);
+                let text = secrets::redact(&text);
+                // What is no UTF-8 stays as it came, unless a secret was in it.
+                let kept = if text.contains(secrets::MARK) { text.as_bytes() } else { &line };
+                if let Err(error) = file.write_all(kept) {
                     break Err(error).with_context(|| format!("write log {}", log.display()));
                 }
-                let text = String::from_utf8_lossy(&line);
                 let text = text.trim_end();
                 on_line(text);
                 if !text.is_empty() {
@@ -220,7 +243,11 @@ impl Cmd {
             .with_context(|| format!("wait for `{}`", self.to_line()))?
             .map(|output| output.status)
             .with_context(|| format!("`{}` closed its output and did not end", self.to_line()))?;
-        if status.success() { Ok(()) } else { Err(self.failed(&describe(status), tail.join("\n"), Some(log))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.failed(&describe(status), end_of(status), tail.join("\n"), Some(log)))
+        }
     }
 
     /// Runs with this terminal's standard input, output and error and returns
@@ -261,7 +288,7 @@ impl Cmd {
     fn verdict(&self, watch: &Watch, tail: &[String], log: Option<&Path>) -> Result<()> {
         if watch.timed_out() {
             let limit = self.timeout.unwrap_or_default().as_secs();
-            return Err(self.failed(&format!("did not end within {limit} s"), tail.join("\n"), log));
+            return Err(self.failed(&format!("did not end within {limit} s"), End::TimedOut, tail.join("\n"), log));
         }
         if watch.interrupted() {
             return Err(interrupt::Interrupted.into());
@@ -270,16 +297,18 @@ impl Cmd {
     }
 
     fn not_started(&self, error: &std::io::Error) -> anyhow::Error {
-        let what = if error.kind() == std::io::ErrorKind::NotFound {
-            "was not found on PATH".to_owned()
+        let (what, end) = if error.kind() == std::io::ErrorKind::NotFound {
+            ("was not found on PATH".to_owned(), End::NotFound)
         } else {
-            format!("could not be started: {error}")
+            (format!("could not be started: {error}"), End::NotStarted)
         };
-        self.failed(&what, String::new(), None)
+        self.failed(&what, end, String::new(), None)
     }
 
-    fn failed(&self, what: &str, tail: String, log: Option<&Path>) -> anyhow::Error {
-        CommandFailed { command: self.to_line(), what: what.into(), tail, log: log.map(Into::into) }.into()
+    fn failed(&self, what: &str, end: End, tail: String, log: Option<&Path>) -> anyhow::Error {
+        let command = secrets::redact(&self.to_line()).into_owned();
+        let tail = secrets::redact(&tail).into_owned();
+        CommandFailed { command, what: what.into(), end, tail, log: log.map(Into::into) }.into()
     }
 }
 
@@ -313,6 +342,14 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
+fn end_of(status: ExitStatus) -> End {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Status(code),
+        (None, signal) => End::Signal(signal.unwrap_or_default()),
+    }
+}
+
 fn tail_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
@@ -332,6 +369,23 @@ mod tests {
             error.to_string(),
             "`sh -c 'echo out; echo '\\''it broke'\\'' >&2; exit 3'` failed with exit status 3\n  it broke"
         );
+    }
+
+    #[test]
+    fn no_secret_gets_into_logs_and_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        let failing = Cmd::new("sh").args([
+            "-c",
+            "echo \"token: abcdef.0123456789abcdef\"; echo on; exit 1",
+            "--token",
+            "opensesame",
+        ]);
+        let error = format!("{:#}", failing.run_logged(&log, |line| assert!(!line.contains("abcdef"))).unwrap_err());
+        let log = std::fs::read_to_string(log).unwrap();
+        for text in [&error, &log, &format!("{:#}", failing.read().unwrap_err())] {
+            assert!(!text.contains("abcdef") && !text.contains("opensesame") && text.contains("on"), "{text}");
+        }
     }
 
     #[test]

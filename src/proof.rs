@@ -88,6 +88,21 @@ pub enum MissingLink {
     NotNative,
 }
 
+impl MissingLink {
+    /// The word for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Annotation => "annotation",
+            Self::Handler => "handler",
+            Self::Library => "library",
+            Self::AotIgnored => "aot-ignored",
+            Self::NotInterpreted => "not-interpreted",
+            Self::NotNative => "not-native",
+        }
+    }
+}
+
 /// Holds an arm's claim against what was seen.
 pub fn judge(arm: &dyn Arm, seen: &Evidence) -> Result<(), MissingLink> {
     let wasmedge = seen.comm == "wasmedge" || seen.cmdline.starts_with("[libcrun:wasmedge]");

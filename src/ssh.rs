@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use ssh2::{CheckResult, KnownHostFileKind, Session};
 
 use crate::interrupt;
-use crate::node::{Node, Output};
+use crate::node::{Node, NotReached, Obstacle, Output};
 
 /// How long one try to connect and log in may take.
 const CONNECT: Duration = Duration::from_secs(60);
@@ -63,27 +63,33 @@ impl SshNode {
 
     fn open(&self) -> Result<Session> {
         let Target { name, address, user, key, known_hosts } = &self.target;
-        let stream =
-            TcpStream::connect_timeout(address, CONNECT).with_context(|| format!("connect to {name} at {address}"))?;
+        let stream = TcpStream::connect_timeout(address, CONNECT)
+            .with_context(|| stuck(name, Obstacle::Connect, format!("connect to {name} at {address}")))?;
         stream.set_nodelay(true).with_context(|| format!("set up the connection to {name}"))?;
         let mut session = Session::new().context("start an SSH session")?;
         session.set_timeout(u32::try_from(CONNECT.as_millis()).unwrap_or(u32::MAX));
         session.set_tcp_stream(stream);
-        prefer_pinned_key(&session, known_hosts, &address.ip().to_string())?;
-        session.handshake().with_context(|| format!("SSH handshake with {name} at {address}"))?;
-        check_host_key(&session, name, &address.ip().to_string(), known_hosts)?;
+        prefer_pinned_key(&session, name, known_hosts, &address.ip().to_string())?;
         session
-            .userauth_pubkey_file(user, None, key, None)
-            .with_context(|| format!("log in to {name} as {user} with key {}", key.display()))?;
+            .handshake()
+            .with_context(|| stuck(name, Obstacle::Handshake, format!("SSH handshake with {name} at {address}")))?;
+        check_host_key(&session, name, &address.ip().to_string(), known_hosts)?;
+        session.userauth_pubkey_file(user, None, key, None).with_context(|| {
+            stuck(name, Obstacle::Login, format!("log in to {name} as {user} with key {}", key.display()))
+        })?;
         session.set_keepalive(true, KEEPALIVE_SECONDS);
         session.set_blocking(false);
         Ok(session)
     }
 }
 
+fn stuck(node: &str, how: Obstacle, text: String) -> NotReached {
+    NotReached { node: node.into(), how, text }
+}
+
 /// Asks the server for the kind of key that is pinned, so that a server with
 /// several keys shows the one we know.
-fn prefer_pinned_key(session: &Session, known_hosts: &Path, host: &str) -> Result<()> {
+fn prefer_pinned_key(session: &Session, name: &str, known_hosts: &Path, host: &str) -> Result<()> {
     let text = crate::paths::read(known_hosts)?;
     let kinds: Vec<&str> = text
         .lines()
@@ -92,7 +98,8 @@ fn prefer_pinned_key(session: &Session, known_hosts: &Path, host: &str) -> Resul
         .filter_map(|(_, rest)| rest.split_whitespace().next())
         .collect();
     if kinds.is_empty() {
-        bail!("no host key is pinned for {host} in {}", known_hosts.display());
+        let text = format!("no host key is pinned for {host} in {}", known_hosts.display());
+        return Err(stuck(name, Obstacle::HostKeyUnknown, text).into());
     }
     session
         .method_pref(ssh2::MethodType::HostKey, &kinds.join(","))
@@ -105,15 +112,21 @@ fn check_host_key(session: &Session, name: &str, host: &str, known_hosts: &Path)
         .read_file(known_hosts, KnownHostFileKind::OpenSSH)
         .with_context(|| format!("read {}", known_hosts.display()))?;
     let (key, _) = session.host_key().with_context(|| format!("{name} showed no host key"))?;
-    match pinned.check(host, key) {
-        CheckResult::Match => Ok(()),
-        CheckResult::NotFound => bail!("no host key of {name} ({host}) is pinned in {}", known_hosts.display()),
-        CheckResult::Mismatch => bail!(
-            "the host key of {name} ({host}) is not the pinned one: another machine answers at this address\n  \
-             if you replaced the machine yourself: provision down && provision up"
+    let (how, text) = match pinned.check(host, key) {
+        CheckResult::Match => return Ok(()),
+        CheckResult::NotFound => {
+            (Obstacle::HostKeyUnknown, format!("no host key of {name} ({host}) is pinned in {}", known_hosts.display()))
+        }
+        CheckResult::Mismatch => (
+            Obstacle::HostKeyChanged,
+            format!(
+                "the host key of {name} ({host}) is not the pinned one: another machine answers at this address\n  \
+                 if you replaced the machine yourself: provision down && provision up"
+            ),
         ),
         CheckResult::Failure => bail!("the host key of {name} ({host}) could not be checked"),
-    }
+    };
+    Err(stuck(name, how, text).into())
 }
 
 impl Node for SshNode {
@@ -131,7 +144,12 @@ impl Node for SshNode {
             // Whatever state the connection is in, the next command starts anew.
             *guard = None;
         }
-        result.with_context(|| format!("run `{command}` on {}", self.target.name))
+        let name = &self.target.name;
+        let words = || format!("run `{command}` on {name}");
+        result.map_err(|error| {
+            let broke = error.chain().any(|cause| cause.is::<ssh2::Error>() || cause.is::<std::io::Error>());
+            if broke { error.context(stuck(name, Obstacle::Lost, words())) } else { error.context(words()) }
+        })
     }
 }
 
@@ -198,7 +216,8 @@ impl Exec<'_> {
     fn pause(&self) -> Result<()> {
         interrupt::check()?;
         if Instant::now() > self.deadline {
-            bail!("{} did not answer within {} min", self.name, COMMAND.as_secs() / 60);
+            let text = format!("{} did not answer within {} min", self.name, COMMAND.as_secs() / 60);
+            return Err(stuck(self.name, Obstacle::TimeOut, text).into());
         }
         match self.session.keepalive_send() {
             Ok(_) => {}

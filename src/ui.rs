@@ -1,18 +1,22 @@
 //! What the user sees while work goes on; the only file that knows `indicatif`.
 //!
-//! Progress goes to standard error: spinners on a terminal, plain lines
-//! elsewhere. With `--json`, each event is one line of JSON on standard output
-//! instead. In every mode the events also go to a file, once a lab has one.
+//! Everything said is an [`Event`] first, and every ear hears the same ones:
+//! the screen (spinners on a terminal, plain lines elsewhere), standard output
+//! with `--json`, and the lab's file of events once there is one.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde::Serialize;
+
+use crate::events::{self, Event, Kind};
+use crate::failure::Failure;
+use crate::secrets;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub enum Mode {
     Plain,
     /// JSON lines on standard output.
     Json,
+    /// Nothing is shown: the file of events alone hears.
+    Silent,
 }
 
 impl Mode {
@@ -37,26 +43,16 @@ impl Mode {
     }
 }
 
-/// One thing that happened; a line of `events.jsonl` and of `--json`.
-#[derive(Debug, Serialize)]
-struct Event<'a> {
-    /// RFC 3339, UTC.
-    time: String,
-    /// `started`, `progress`, `done`, `skipped`, `failed`, `note` or `warning`.
-    event: &'static str,
-    /// The task's stable name; absent for notes and warnings.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<&'a str>,
-    text: &'a str,
-    /// How long the task took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
-}
-
 struct Inner {
     mode: Mode,
     bars: MultiProgress,
     file: Mutex<Option<File>>,
+    command: String,
+    /// When and as which process this run began.
+    run: String,
+    began: Instant,
+    /// The task that failed first.
+    failed: Mutex<Option<String>>,
 }
 
 /// The one voice of the program; cheap to clone, usable from every thread.
@@ -67,7 +63,22 @@ impl Ui {
     /// A voice that speaks in `mode`.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self(Arc::new(Inner { mode, bars: MultiProgress::new(), file: Mutex::new(None) }))
+        Self::of(mode, "")
+    }
+
+    /// A voice for the subcommand `command`.
+    #[must_use]
+    pub fn of(mode: Mode, command: &str) -> Self {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        Self(Arc::new(Inner {
+            mode,
+            bars: MultiProgress::new(),
+            file: Mutex::new(None),
+            command: command.into(),
+            run: format!("{now}-{}", std::process::id()),
+            began: Instant::now(),
+            failed: Mutex::new(None),
+        }))
     }
 
     /// Whether programs read what is said.
@@ -76,15 +87,55 @@ impl Ui {
         self.0.mode == Mode::Json
     }
 
-    /// Appends every event from now on to `path` as well.
+    /// Appends every event from now on to `path` as well; the first says that
+    /// a run began.
     pub fn record_to(&self, path: &Path) -> Result<()> {
         if let Some(dir) = path.parent() {
             crate::paths::create_dir(dir)?;
         }
-        let file =
-            File::options().create(true).append(true).open(path).with_context(|| format!("open {}", path.display()))?;
-        *self.0.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        let mut file = File::options()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("open {}", path.display()))?;
+        close_line(&mut file).with_context(|| format!("write {}", path.display()))?;
+        *self.file() = Some(file);
+        let event = Event {
+            command: Some(self.0.command.clone()),
+            version: Some(env!("CARGO_PKG_VERSION").into()),
+            ..self.event(Kind::Begun, None, &format!("provision {}", self.0.command))
+        };
+        self.hear(&event);
         Ok(())
+    }
+
+    /// Whether events go to a file.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.file().is_some()
+    }
+
+    /// The task that failed first in this run.
+    #[must_use]
+    pub fn failed_task(&self) -> Option<String> {
+        self.0.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last event of a run that was recorded: how it ended.
+    pub fn end(&self, code: u8, failure: Option<Failure>, known: Option<&str>) {
+        if !self.records() {
+            return;
+        }
+        let text = failure.as_ref().map_or("fine", |failure| failure.message.lines().next().unwrap_or_default());
+        let event = Event {
+            seconds: Some(self.0.began.elapsed().as_secs_f64()),
+            code: Some(code),
+            known: known.map(Into::into),
+            ..self.event(Kind::Ended, None, text)
+        };
+        self.hear(&Event { failure, ..event });
     }
 
     /// Starts a task. `name` is stable and for programs; `title` is an
@@ -92,7 +143,7 @@ impl Ui {
     #[must_use]
     pub fn task(&self, name: impl Into<String>, title: impl Into<String>) -> Task {
         let (name, title) = (name.into(), title.into());
-        self.emit("started", Some(&name), &title, None);
+        self.hear(&self.event(Kind::Started, Some(&name), &title));
         let bar = (self.0.mode == Mode::Terminal).then(|| {
             let bar = self.0.bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {prefix} {wide_msg:.dim} {elapsed:.dim}") {
@@ -102,47 +153,104 @@ impl Ui {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        if self.0.mode == Mode::Plain {
-            self.line(&format!("… {title}"));
-        }
         Task { ui: self.clone(), name, title, started: Instant::now(), bar, last: Mutex::new(None), open: true }
     }
 
     /// Says something that is neither progress nor trouble.
     pub fn note(&self, text: &str) {
-        self.emit("note", None, text, None);
-        self.line(text);
+        self.hear(&self.event(Kind::Note, None, text));
     }
 
     /// Says something the user should know of.
     pub fn warn(&self, text: &str) {
-        self.emit("warning", None, text, None);
-        self.line(&format!("! {text}"));
+        self.hear(&self.event(Kind::Warning, None, text));
     }
 
     /// A line on standard error that does not tear the spinners.
     fn line(&self, text: &str) {
         match self.0.mode {
-            Mode::Json => {}
+            Mode::Json | Mode::Silent => {}
             // A closed standard error is no reason to stop the work.
             Mode::Terminal => self.0.bars.suspend(|| writeln!(std::io::stderr(), "{text}").ok()).unwrap_or(()),
             Mode::Plain => writeln!(std::io::stderr(), "{text}").unwrap_or(()),
         }
     }
 
-    fn emit(&self, event: &'static str, task: Option<&str>, text: &str, seconds: Option<f64>) {
-        let time = jiff::Timestamp::now().to_string();
-        let Ok(line) = serde_json::to_string(&Event { time, event, task, text, seconds }) else { return };
+    fn event(&self, event: Kind, task: Option<&str>, text: &str) -> Event {
+        Event {
+            format: events::FORMAT.into(),
+            time: jiff::Timestamp::now().to_string(),
+            run: self.0.run.clone(),
+            event,
+            task: task.map(Into::into),
+            title: None,
+            text: secrets::redact(text).into_owned(),
+            seconds: None,
+            command: None,
+            version: None,
+            code: None,
+            failure: None,
+            known: None,
+        }
+    }
+
+    /// Tells one event to all ears.
+    fn hear(&self, event: &Event) {
+        if event.event == Kind::Failed {
+            let mut failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            if failed.is_none() {
+                failed.clone_from(&event.task);
+            }
+        }
+        if let Some(line) = on_screen(event, self.0.mode) {
+            self.line(&line);
+        }
+        let Ok(line) = serde_json::to_string(event) else { return };
         if self.0.mode == Mode::Json {
             writeln!(std::io::stdout(), "{line}").unwrap_or(());
         }
-        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.as_mut().is_some_and(|file| writeln!(file, "{line}").is_err()) {
+        let mut file = self.file();
+        // In one write: what another process appends does not get between.
+        if file.as_mut().is_some_and(|file| file.write_all(format!("{line}\n").as_bytes()).is_err()) {
             *file = None;
             drop(file);
             self.line("! the event file cannot be written any more (disk full?)");
         }
     }
+
+    fn file(&self) -> std::sync::MutexGuard<'_, Option<File>> {
+        self.0.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line that a kill or a full disk has cut must not swallow the next one.
+fn close_line(file: &mut File) -> std::io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
+/// The line that an event is on the screen, if it is one there.
+fn on_screen(event: &Event, mode: Mode) -> Option<String> {
+    let text = &event.text;
+    let mark = match event.event {
+        Kind::Begun | Kind::Progress | Kind::Ended => return None,
+        Kind::Started if mode == Mode::Plain => return Some(format!("… {text}")),
+        Kind::Started => return None,
+        Kind::Note => return Some(text.clone()),
+        Kind::Warning => return Some(format!("! {text}")),
+        Kind::Done => "✓",
+        Kind::Skipped => "·",
+        Kind::Failed => "✗",
+    };
+    let title = event.title.as_ref().unwrap_or(text);
+    let note = if text == title { String::new() } else { format!(": {text}") };
+    let took = event.seconds.map(|seconds| format!(" ({})", duration(seconds))).unwrap_or_default();
+    Some(format!("{mark} {title}{note}{took}"))
 }
 
 /// A piece of work under way. Dropped without `done`, `skip` or `fail` it is
@@ -168,26 +276,25 @@ impl Task {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            self.ui.emit("progress", Some(&self.name), &text, None);
+            self.ui.hear(&self.ui.event(Kind::Progress, Some(&self.name), &text));
         }
     }
 
     /// Ends the task as done; `note` may be empty.
     pub fn done(self, note: &str) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.end("done", "✓", note, Some(seconds));
+        self.end(Kind::Done, note, None);
     }
 
     /// Ends the task as not needed, `why` says the reason.
     pub fn skip(self, why: &str) {
-        self.end("skipped", "·", why, None);
+        self.end(Kind::Skipped, why, None);
     }
 
     /// Ends the task as failed; the error itself is printed once, by `main`.
     pub fn fail(self, error: &anyhow::Error) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let text = format!("{error:#}");
-        self.end("failed", "✗", text.lines().next().unwrap_or_default(), Some(seconds));
+        let failure = Failure::of(error);
+        let first = failure.message.lines().next().unwrap_or_default().to_owned();
+        self.end(Kind::Failed, &first, Some(failure));
     }
 
     /// Ends the task as `done` or `failed` by `result` and hands it on.
@@ -199,26 +306,28 @@ impl Task {
         result
     }
 
-    fn end(mut self, event: &'static str, mark: &str, note: &str, seconds: Option<f64>) {
+    fn end(mut self, kind: Kind, note: &str, failure: Option<Failure>) {
+        self.tell(kind, if note.is_empty() { &self.title } else { note }, failure);
         self.open = false;
+    }
+
+    fn tell(&self, kind: Kind, text: &str, failure: Option<Failure>) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        self.ui.emit(event, Some(&self.name), if note.is_empty() { &self.title } else { note }, seconds);
-        let took = seconds.map(|seconds| format!(" ({})", duration(seconds))).unwrap_or_default();
-        let note = if note.is_empty() { String::new() } else { format!(": {note}") };
-        self.ui.line(&format!("{mark} {}{note}{took}", self.title));
+        self.ui.hear(&Event {
+            title: Some(self.title.clone()),
+            seconds: (kind != Kind::Skipped).then(|| self.started.elapsed().as_secs_f64()),
+            failure,
+            ..self.ui.event(kind, Some(&self.name), text)
+        });
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         if self.open {
-            if let Some(bar) = &self.bar {
-                bar.finish_and_clear();
-            }
-            self.ui.emit("failed", Some(&self.name), "stopped", None);
-            self.ui.line(&format!("✗ {}: stopped", self.title));
+            self.tell(Kind::Failed, "stopped", None);
         }
     }
 }
@@ -254,14 +363,47 @@ mod tests {
     fn events_reach_the_file_with_their_task_and_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
-        let ui = Ui::new(Mode::Plain);
+        std::fs::write(&path, "{\"cut\":").unwrap();
+        let ui = Ui::of(Mode::Plain, "up");
         ui.record_to(&path).unwrap();
         ui.task("a", "Do it").done("well");
         drop(ui.task("b", "Leave it"));
-        let events: Vec<serde_json::Value> =
-            std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let short: Vec<(&str, &str)> =
-            events.iter().map(|e| (e["event"].as_str().unwrap(), e["task"].as_str().unwrap())).collect();
-        assert_eq!(short, [("started", "a"), ("done", "a"), ("started", "b"), ("failed", "b")]);
+        let full = std::io::Error::from_raw_os_error(nix::errno::Errno::ENOSPC as i32);
+        ui.task("c", "Write it").fail(&anyhow::Error::new(full).context("write x, token=abcdef"));
+        ui.end(1, None, Some("disk-full"));
+        let read = events::read(&path).unwrap();
+        let short: Vec<(Kind, &str)> =
+            read.events.iter().map(|e| (e.event, e.task.as_deref().unwrap_or_default())).collect();
+        let (started, failed) = (Kind::Started, Kind::Failed);
+        assert_eq!(
+            short,
+            [
+                (Kind::Begun, ""),
+                (started, "a"),
+                (Kind::Done, "a"),
+                (started, "b"),
+                (failed, "b"),
+                (started, "c"),
+                (failed, "c"),
+                (Kind::Ended, "")
+            ]
+        );
+        assert_eq!(read.strange, 1, "the line that was cut is closed, and counted");
+        let failure = read.events[6].failure.as_ref().unwrap();
+        assert_eq!(failure.reason.as_deref(), Some("ENOSPC"));
+        assert!(!failure.message.contains("abcdef"), "{}", failure.message);
+        assert_eq!(ui.failed_task().as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_screen_is_made_of_the_same_events() {
+        let ui = Ui::new(Mode::Json);
+        let event =
+            |kind| Event { title: Some("Do it".into()), seconds: Some(185.2), ..ui.event(kind, Some("a"), "well") };
+        let line = |kind, mode| on_screen(&event(kind), mode);
+        assert_eq!(line(Kind::Done, Mode::Plain).unwrap(), "✓ Do it: well (3 min 5 s)");
+        assert_eq!(line(Kind::Started, Mode::Plain).unwrap(), "… well");
+        assert_eq!(line(Kind::Started, Mode::Terminal), None);
+        assert_eq!(line(Kind::Warning, Mode::Terminal).unwrap(), "! well");
     }
 }

@@ -5,6 +5,7 @@ pub mod clean;
 pub mod compare;
 pub mod doctor;
 pub mod down;
+pub mod explain;
 pub mod history;
 pub mod init;
 pub mod kubeconfig;
@@ -18,6 +19,7 @@ mod session;
 pub mod shell;
 pub mod ssh;
 pub mod status;
+pub mod support;
 pub mod up;
 
 pub use session::Session;

@@ -23,7 +23,7 @@ use crate::ssh::{SshNode, Target};
 use crate::steps::machines::{self, Change};
 use crate::steps::{Context, NodeFiles, NodeValues};
 use crate::ui::Ui;
-use crate::{lockfile, paths, templates};
+use crate::{lockfile, paths, secrets, templates};
 
 /// A command's profile and lab.
 pub struct Session {
@@ -37,6 +37,8 @@ pub struct Session {
     pub journal: Journal,
     /// What it is built from, if the user wrote that down.
     pub lock_file: PathBuf,
+    /// The profile's file, if one was named.
+    pub file: Option<std::path::PathBuf>,
     /// Where progress goes.
     pub ui: Ui,
 }
@@ -53,7 +55,7 @@ impl Session {
         let nodes = loaded.profile.nodes();
         let journal = Journal::at(lab.journal());
         let lock_file = lockfile::path(file, lab.dir());
-        Ok(Self { loaded, lab, nodes, journal, lock_file, ui: ui.clone() })
+        Ok(Self { loaded, lab, nodes, journal, lock_file, file: file.map(Into::into), ui: ui.clone() })
     }
 
     /// Takes the lab for this process, and says what a dead one had left running.
@@ -62,7 +64,8 @@ impl Session {
         for line in lock.leftovers() {
             self.ui.warn(&format!("ended what an earlier provision, which died, had left running: {line}"));
         }
-        self.journal.write(Entry::Command { line: shell_words::join(std::env::args()) })?;
+        self.journal
+            .write(Entry::Command { line: secrets::redact(&shell_words::join(std::env::args())).into_owned() })?;
         Ok(lock)
     }
 
@@ -172,6 +175,7 @@ impl Session {
                     node_name: node.name.clone(),
                     node_role: node.role.name().into(),
                     node_ip: node.ip.to_string(),
+                    machine_cidr: profile.network.machines.to_string(),
                     gateway: profile.gateway().to_string(),
                     emulated,
                     single_node: self.nodes.len() == 1,
@@ -330,3 +334,7 @@ impl<'a> NodeView<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "hostile_tests.rs"]
+mod hostile;

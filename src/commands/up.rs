@@ -90,7 +90,7 @@ impl Up {
 
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
-        cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, &error))?;
+        cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, error))?;
         let met: Result<Vec<_>> = names.iter().map(|node| provider.identity(&session.lab, node)).collect();
         steps::machines::meet(&cx, met?)?;
         let summary = steps::run(&steps, &selection, &cx)?;
@@ -194,7 +194,7 @@ fn boot(
 fn ensure_key(session: &Session) -> Result<()> {
     let key = session.lab.ssh_key();
     if key.is_file() && key.with_extension("pub").is_file() {
-        return Ok(());
+        return paths::only_owner(&key);
     }
     paths::create_dir(session.lab.dir())?;
     paths::remove_file(&key)?;

@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::Lab;
-use crate::{paths, process};
+use crate::{paths, process, secrets};
 
 /// Who changes a lab, as written into the lock's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl Lab {
         let path = self.lock_file();
         let started = Instant::now();
         loop {
-            paths::create_dir(&self.dir)?;
+            paths::create_private_dir(&self.dir)?;
             let file = match File::options().create(true).truncate(false).read(true).write(true).open(&path) {
                 Ok(file) => file,
                 // The folder has just gone with `down`: it is made anew.
@@ -127,7 +127,7 @@ impl Lab {
         let now = jiff::Timestamp::now().round(jiff::Unit::Second).context("read the clock")?;
         let holder = Holder {
             pid: std::process::id(),
-            command: shell_words::join(std::env::args()),
+            command: secrets::redact(&shell_words::join(std::env::args())).into_owned(),
             since: now.to_string(),
             mark: process::mark()?,
         };
@@ -151,6 +151,16 @@ fn is_at(file: &File, path: &std::path::Path) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::process::Cmd;
+
+    #[test]
+    fn others_on_this_host_see_nothing_of_a_lab() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let lab = Lab::below(dir.path(), "t");
+        paths::create_dir(lab.dir()).unwrap();
+        let _held = lab.lock().unwrap();
+        assert_eq!(fs::metadata(lab.dir()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn a_second_holder_is_told_who_has_the_lab_since_when() {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::{Cmd, TAIL_LINES};
+use super::{Cmd, End, TAIL_LINES};
 use crate::interrupt;
 
 /// How often a wait for a line looks whether the user interrupted.
@@ -86,7 +86,7 @@ impl Running {
         while let Ok((_, line)) = self.lines.try_recv() {
             self.keep(line);
         }
-        self.command.failed(what, self.tail.join("\n"), None)
+        self.command.failed(what, End::Useless, self.tail.join("\n"), None)
     }
 
     fn keep(&mut self, line: String) {

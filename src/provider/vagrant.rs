@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 mod output;
 
@@ -12,6 +12,7 @@ use output::{Cause, Said, parse};
 
 use super::{BootFiles, Identity, MachineState, Provider, libvirt};
 use crate::console;
+use crate::failure::{Kind, Told};
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::process::{Cmd, CommandFailed};
@@ -98,7 +99,7 @@ impl Provider for VagrantLibvirt {
         };
         task.close(booted.map_err(|error| match error.is::<Interrupted>() {
             true => error,
-            false => console::with_tails(lab, &self.nodes, &error),
+            false => console::with_tails(lab, &self.nodes, error),
         }))
     }
 
@@ -220,6 +221,14 @@ fn vagrant(lab: &Lab, args: &[&str]) -> Cmd {
         .env_remove("PROVIDER")
 }
 
+/// What a failure's cause is found to be in `text`, for the tests of its readers.
+#[cfg(test)]
+pub(crate) fn read_output(text: &str) -> Option<String> {
+    let mut cause = Cause::default();
+    text.lines().for_each(|line| cause.see(line));
+    cause.found().map(|found| found.text)
+}
+
 fn vagrant_up(lab: &Lab, task: &Task) -> Result<()> {
     let mut cause = Cause::default();
     let result = vagrant(lab, &["up", "--no-provision", "--no-destroy-on-error", "--parallel", "--machine-readable"])
@@ -233,7 +242,9 @@ fn vagrant_up(lab: &Lab, task: &Task) -> Result<()> {
     match result {
         Err(error) => match (error.downcast_ref::<CommandFailed>(), cause.found()) {
             (Some(failed), Some(cause)) if failed.log.is_some() => {
-                Err(anyhow!("vagrant up: {cause}\n  full log: {}", lab.log("vagrant").display()))
+                let log = lab.log("vagrant");
+                let text = format!("vagrant up: {}\n  full log: {}", cause.text, log.display());
+                Err(Told { kind: Kind::Vagrant, reason: cause.class, text, log: Some(log) }.into())
             }
             _ => Err(error),
         },

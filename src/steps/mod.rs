@@ -206,4 +206,8 @@ pub fn plan(steps: &[Box<dyn Step>], cx: &Context) -> Result<Vec<(&'static str, 
 }
 
 #[cfg(test)]
+pub(crate) use on_node::parse_checks as read_checks;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::values as test_values;

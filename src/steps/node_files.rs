@@ -25,6 +25,8 @@ pub struct NodeValues {
     pub node_role: String,
     /// The node's address in the lab's network.
     pub node_ip: String,
+    /// The lab's network: its machines and this host.
+    pub machine_cidr: String,
     /// The lab's network's router, which is its DNS server too.
     pub gateway: String,
     /// Whether the machine is emulated.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Step};
-use crate::node::Node;
+use crate::node::{Node, ScriptFailed};
+use crate::secrets;
 use crate::ui::Task;
 
 /// A step that is the script of its name.
@@ -54,17 +55,21 @@ impl Step for OnNode {
             let log = cx.lab.log(&format!("{}-{}", node.name(), self.name));
             let command = format!("bash /opt/provision/steps/{}.sh run 2>&1", self.name);
             let printed = node.exec(&command, b"")?;
-            crate::paths::write_atomic(&log, printed.stdout.as_bytes(), 0o600)?;
+            // kubeadm prints the token by which other machines may join.
+            let text = secrets::redact(&printed.stdout);
+            crate::paths::write_atomic(&log, text.as_bytes(), 0o600)?;
             if printed.status != 0 {
-                let lines: Vec<&str> = printed.stdout.lines().filter(|line| !line.trim().is_empty()).collect();
+                let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
                 let tail = lines[lines.len().saturating_sub(20)..].join("\n  ");
-                bail!(
-                    "{}: {}.sh exited with status {}\n  {tail}\n  full log: {}",
-                    node.name(),
-                    self.name,
-                    printed.status,
-                    log.display()
-                );
+                return Err(ScriptFailed {
+                    node: node.name().into(),
+                    step: self.name.into(),
+                    command,
+                    status: printed.status,
+                    tail,
+                    log,
+                }
+                .into());
             }
             Ok(())
         })
@@ -81,7 +86,7 @@ pub(super) fn check_all(node: &dyn Node) -> Result<BTreeMap<String, Check>> {
 }
 
 /// Lines of a step, then `@ NAME STATUS`.
-fn parse_checks(text: &str) -> Result<BTreeMap<String, Check>> {
+pub(crate) fn parse_checks(text: &str) -> Result<BTreeMap<String, Check>> {
     let mut checks = BTreeMap::new();
     let mut lines = Vec::new();
     for line in text.lines() {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Check, Context, Step};
 use crate::arms::{self, Arm, NAMESPACE, PORT};
+use crate::failure::{Kind, Told};
 use crate::node::Node;
 use crate::paths;
 use crate::pods::{self, RunningPod};
@@ -117,7 +118,14 @@ impl Step for ProveRuntime {
             let pod = pods::wait_running(cx.kubectl, arm.name(), POD_LIMIT)?;
             task.say(&format!("look at the process of {}", arm.name()));
             let evidence = evidence_of(node, &pod)?;
-            judge(arm, &evidence).with_context(|| format!("arm {} is not what it claims", arm.name()))?;
+            judge(arm, &evidence)
+                .map_err(|link| Told {
+                    kind: Kind::Runtime,
+                    reason: link.name().into(),
+                    text: link.to_string(),
+                    log: None,
+                })
+                .with_context(|| format!("arm {} is not what it claims", arm.name()))?;
             let canary = canary_of(cx, node, arm, &pod)?;
             let native = native.get_or_insert_with(|| canary.clone());
             if canary.answer != native.answer {

@@ -59,12 +59,13 @@ impl Node for Silent {
     }
 }
 
-fn values(emulated: bool) -> NodeValues {
+pub(crate) fn values(emulated: bool) -> NodeValues {
     NodeValues {
         lab: "t".into(),
         node_name: "node1".into(),
         node_role: "control-plane".into(),
         node_ip: "192.168.157.11".into(),
+        machine_cidr: "192.168.157.0/24".into(),
         gateway: "192.168.157.1".into(),
         emulated,
         single_node: true,

@@ -7,6 +7,8 @@ pub(super) struct Said {
     pub(super) text: String,
     /// Whether it is an error.
     pub(super) error: bool,
+    /// The class of an error, where Vagrant tells it.
+    class: Option<String>,
 }
 
 /// Fields are `time,target,type,data…`; newlines and commas are escaped
@@ -19,11 +21,11 @@ pub(super) fn parse(line: &str) -> Option<Said> {
     match kind {
         "ui" => {
             let (level, text) = data.split_once(',')?;
-            Some(Said { text: unescape(text).trim().to_owned(), error: level == "error" })
+            Some(Said { text: unescape(text).trim().to_owned(), error: level == "error", class: None })
         }
         "error-exit" => {
-            let (_class, text) = data.split_once(',')?;
-            Some(Said { text: unescape(text).trim().to_owned(), error: true })
+            let (class, text) = data.split_once(',')?;
+            Some(Said { text: unescape(text).trim().to_owned(), error: true, class: Some(class.to_owned()) })
         }
         _ => None,
     }
@@ -33,8 +35,17 @@ pub(super) fn parse(line: &str) -> Option<Said> {
 /// in front of Ruby's stack.
 #[derive(Default)]
 pub(super) struct Cause {
-    said: Option<String>,
-    raised: Option<String>,
+    said: Option<Found>,
+    raised: Option<Found>,
+}
+
+/// A failure's cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The message.
+    pub(super) text: String,
+    /// The Ruby class of the error, empty where none was told.
+    pub(super) class: String,
 }
 
 impl Cause {
@@ -42,7 +53,8 @@ impl Cause {
     pub(super) fn see(&mut self, line: &str) {
         if let Some(said) = parse(line) {
             if said.error && !said.text.is_empty() {
-                self.said = Some(said.text);
+                let before = self.said.take().map(|found| found.class).unwrap_or_default();
+                self.said = Some(Found { text: said.text, class: said.class.unwrap_or(before) });
             }
             return;
         }
@@ -50,13 +62,15 @@ impl Cause {
         if self.raised.is_none() && !line.trim_start().starts_with("from ") {
             let message = line.split_once(": ").filter(|(place, _)| place.contains(".rb:"));
             if let Some((_, message)) = message.filter(|(_, message)| message.trim_end().ends_with(')')) {
-                self.raised = Some(message.trim().to_owned());
+                let text = message.trim().to_owned();
+                let class = text.rsplit_once('(').map(|(_, class)| class.trim_end_matches(')').to_owned());
+                self.raised = Some(Found { class: class.unwrap_or_default(), text });
             }
         }
     }
 
     /// The cause, if one was seen.
-    pub(super) fn found(self) -> Option<String> {
+    pub(super) fn found(self) -> Option<Found> {
         self.said.or(self.raised)
     }
 }
@@ -86,9 +100,10 @@ mod tests {
         ] {
             cause.see(line);
         }
+        let found = cause.found().unwrap();
         assert_eq!(
-            cause.found().unwrap(),
-            "Call to virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)"
+            (found.class.as_str(), found.text.as_str()),
+            ("Libvirt::Error", "Call to virDomainCreateWithFlags failed: internal error: no KVM (Libvirt::Error)")
         );
     }
 
@@ -96,6 +111,8 @@ mod tests {
     fn vagrants_own_error_wins() {
         let mut cause = Cause::default();
         cause.see("1700000000,,error-exit,Vagrant::Errors::BoxChecksumMismatch,The checksum did not match");
-        assert_eq!(cause.found().unwrap(), "The checksum did not match");
+        let found = cause.found().unwrap();
+        assert_eq!(found.text, "The checksum did not match");
+        assert_eq!(found.class, "Vagrant::Errors::BoxChecksumMismatch");
     }
 }
