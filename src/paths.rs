@@ -40,6 +40,17 @@ pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("create folder {}", path.display()))
 }
 
+/// The last `most` bytes of a file, and how many come before them.
+pub fn read_end(path: &Path, most: u64) -> std::io::Result<(Vec<u8>, u64)> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = fs::File::open(path)?;
+    let before = file.metadata()?.len().saturating_sub(most);
+    file.seek(SeekFrom::Start(before))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok((bytes, before))
+}
+
 /// Creates a folder that its owner alone may enter, or makes it so.
 pub fn create_private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -211,6 +211,7 @@ impl Cmd {
             scope.spawn(|| watch.guard());
             let mut lines = BufReader::new(&reader);
             let mut line = Vec::new();
+            let mut secrets = secrets::Lines::default();
             let copied = loop {
                 line.clear();
                 match lines.read_until(b'\n', &mut line) {
@@ -219,7 +220,7 @@ impl Cmd {
                     Err(error) => break Err(error).with_context(|| format!("read from `{}`", self.to_line())),
                 }
                 let text = String::from_utf8_lossy(&line);
-                let text = secrets::redact(&text);
+                let text = secrets.redact(&text);
                 // What is no UTF-8 stays as it came, unless a secret was in it.
                 let kept = if text.contains(secrets::MARK) { text.as_bytes() } else { &line };
                 if let Err(error) = file.write_all(kept) {

@@ -29,6 +29,8 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
         // A PEM block, to its end or, where that was cut off, to the end of all.
         (r"(?s)-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[A-Z0-9 ]*-----(?:.*?-----END [A-Z0-9 ]+-----|.*)", MARK),
+        // The end of one whose beginning was cut off, with the lines before it.
+        (r"(?:[A-Za-z0-9+/=]{40,}\s+)*(?:[A-Za-z0-9+/=]+\s+)?-----END [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[A-Z0-9 ]*-----", MARK),
         // The same in base64, as in a kubeconfig: "-----BEGIN".
         (r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]*", MARK),
         // User and password of a URL.
@@ -52,7 +54,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 /// without them, which most are, are not searched any further.
 static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"(?i)-----BEGIN|LS0tLS1CRUdJTi|://[^\s]*@|passw|passphrase|secret|token|key|certificate|credential|",
+        r"(?i)-----(?:BEGIN|END)|LS0tLS1CRUdJTi|://[^\s]*@|passw|passphrase|secret|token|key|certificate|credential|",
         r"authorization|bearer|basic|-user|eyJ|\b[a-z0-9]{6}\.[a-z0-9]{16}\b|gh[pousr]_|github_pat|glpat-|xox[abprs]-|AKIA"
     ))
     .ok()
@@ -76,6 +78,39 @@ pub fn redact(text: &str) -> Cow<'_, str> {
         }
     }
     clean
+}
+
+/// Takes secrets out of a text that comes line by line: a PEM block is one over
+/// many of them.
+#[derive(Default)]
+pub struct Lines {
+    /// How many lines may still belong to the block that has begun.
+    inside: usize,
+}
+
+impl Lines {
+    /// No key is longer; what only mentions one must not hide all that follows.
+    const LONGEST: usize = 120;
+
+    /// The next line without what looks like a secret.
+    pub fn redact<'a>(&mut self, line: &'a str) -> Cow<'a, str> {
+        let key = |mark: &str| {
+            line.find(mark).filter(|at| ["PRIVATE KEY", "CERTIFICATE"].iter().any(|what| line[*at..].contains(what)))
+        };
+        let (begin, end) = (key("-----BEGIN "), key("-----END "));
+        let before = self.inside;
+        self.inside = match (begin, end) {
+            (Some(begin), Some(end)) if begin < end => 0,
+            (Some(_), _) => Self::LONGEST,
+            (None, Some(_)) => 0,
+            (None, None) => before.saturating_sub(1),
+        };
+        if before == 0 {
+            return redact(line);
+        }
+        let rest = end.and_then(|at| line[at + 5..].split_once("-----")).map_or("\n", |(_, rest)| rest);
+        Cow::Owned(format!("{MARK}{}", redact(rest)))
+    }
 }
 
 fn field(found: &Captures) -> String {
@@ -208,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(PATTERNS.len(), 9);
+        assert_eq!(PATTERNS.len(), 10);
         assert!(HINT.is_some());
     }
 
@@ -230,11 +265,26 @@ mod tests {
             ("Authorization: Bearer abcdefgh12345\nHost: x", "Authorization: [removed]\nHost: x"),
             ("a -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- b", "a [removed] b"),
             ("a -----BEGIN OPENSSH PRIVATE KEY-----\nb3Blb", "a [removed]"),
+            (
+                "MIIEpAIBAAKCAQEA0123456789abcdefghijklmnopqrstuvwxyzABCD\nMIIE==\n-----END RSA PRIVATE KEY----- b",
+                "[removed] b",
+            ),
             ("t eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrIn0.c2ln e", "t [removed] e"),
             ("ghp_0123456789abcdefghij0123456789abcdef", "[removed]"),
         ] {
             assert_eq!(redact(text), clean, "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_that_comes_line_by_line_goes_whole() {
+        let mut lines = Lines::default();
+        let text = "a\nx -----BEGIN RSA PRIVATE KEY-----\nMIIE\nshort\n-----END RSA PRIVATE KEY----- b\nc\n";
+        let clean: String = text.split_inclusive('\n').map(|line| lines.redact(line).into_owned()).collect();
+        assert_eq!(clean, "a\nx [removed][removed]\n[removed]\n[removed] b\nc\n");
+        lines.redact("it wants -----BEGIN CERTIFICATE-----\n");
+        assert_eq!((0..Lines::LONGEST).filter(|_| lines.redact("said\n") == "said\n").count(), 0);
+        assert_eq!(lines.redact("said\n"), "said\n", "a mention alone does not hide all that follows");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::paths;
 use crate::secrets::Known;
 
 /// How much of a file's end is kept.
-const FILE: usize = 4 << 20;
+const FILE: u64 = 4 << 20;
 
 /// An archive under way.
 pub struct Bundle {
@@ -68,29 +68,24 @@ impl Bundle {
             self.left_out.push(format!("{name}: holds keys"));
             return Ok(());
         }
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
+        let (bytes, before) = match paths::read_end(path, FILE) {
+            Ok(end) => end,
             // It may go while we look; what cannot be read is told, not fatal.
             Err(error) => {
                 self.left_out.push(format!("{name}: {error}"));
                 return Ok(());
             }
         };
-        // The name may hold a secret that a line of text would not: it is
-        // redacted with the list.
-        let end = &bytes[bytes.len().saturating_sub(FILE)..];
-        if end.contains(&0) {
+        if bytes.contains(&0) {
             self.left_out.push(format!("{name}: no text"));
             return Ok(());
         }
-        let cut = if end.len() < bytes.len() {
-            format!("[the first {} bytes are left out]\n", bytes.len() - end.len())
-        } else {
-            String::new()
-        };
+        if before == 0 {
+            return self.add(name, &String::from_utf8_lossy(&bytes));
+        }
         // A secret that was cut in two would not be known by its value.
-        let end = if cut.is_empty() { end } else { after_first_line(end) };
-        self.add(name, &format!("{cut}{}", String::from_utf8_lossy(end)))
+        let end = String::from_utf8_lossy(after_first_line(&bytes));
+        self.add(name, &format!("[the first {before} bytes are left out]\n{end}"))
     }
 
     /// Puts in every file below `dir` but those that `skip` names.

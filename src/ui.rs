@@ -206,10 +206,11 @@ impl Ui {
             self.line(&line);
         }
         let Ok(line) = serde_json::to_string(event) else { return };
+        // Standard output and the file hear in the same order.
+        let mut file = self.file();
         if self.0.mode == Mode::Json {
             writeln!(std::io::stdout(), "{line}").unwrap_or(());
         }
-        let mut file = self.file();
         // In one write: what another process appends does not get between.
         if file.as_mut().is_some_and(|file| file.write_all(format!("{line}\n").as_bytes()).is_err()) {
             *file = None;

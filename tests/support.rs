@@ -67,7 +67,7 @@ fn no_secret_leaves_with_a_support_bundle() {
         write(&at(name), &planted(name));
     }
     write(&at("state/lab/logs/events.jsonl"), &planted_json("events"));
-    write(&at("state/lab/journal.jsonl"), &planted_json("the journal"));
+    write(&at("state/lab/logs/journal.jsonl"), &planted_json("the journal"));
     write(&at("state/lab/results/20260101T000000Z.json"), &planted_json("the result"));
     let comments: String = planted("profile.toml").lines().map(|line| format!("# {line}\n")).collect();
     write(&at("profile.toml"), &comments);

@@ -38,7 +38,7 @@ pub struct Session {
     /// What it is built from, if the user wrote that down.
     pub lock_file: PathBuf,
     /// The profile's file, if one was named.
-    pub file: Option<std::path::PathBuf>,
+    pub file: Option<PathBuf>,
     /// Where progress goes.
     pub ui: Ui,
 }

@@ -2,7 +2,6 @@
 //! what an error *is* (kind, reason, step, program, status) and, where that is
 //! not enough, by a line of a log; it has a cause and a next command.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Failure, Kind};
 use crate::lab::Lab;
+use crate::paths;
 
 /// The data.
 const FILE: &str = include_str!("../../config/failures.toml");
@@ -147,11 +147,7 @@ fn consoles(lab: &Lab) -> String {
 
 /// The end of a file, if it can be read.
 pub(super) fn tail(path: &Path) -> Option<String> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let (bytes, _) = paths::read_end(path, TAIL).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

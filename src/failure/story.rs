@@ -111,7 +111,7 @@ impl Story {
     pub fn from_events(events: &[Event], running: Option<u32>) -> Option<Self> {
         let mut runs: Vec<(&str, Vec<&Event>)> = Vec::new();
         for event in events {
-            match runs.iter_mut().find(|(run, _)| *run == event.run) {
+            match runs.iter_mut().rev().find(|(run, _)| *run == event.run) {
                 Some((_, of_run)) => of_run.push(event),
                 None => runs.push((&event.run, vec![event])),
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::schedule::Actor;
 use super::world::{Disk, Work, World};
@@ -151,14 +151,12 @@ impl Provider for FakeProvider {
         })
     }
 
-    fn identities(&self, _: &Lab, _: &[String]) -> Result<Vec<Option<Identity>>> {
-        let identity = |number| {
-            self.world.machine(number, |machine| {
-                let there = machine.state != MachineState::Absent;
-                there.then(|| Identity { machine: machine.disk.id.to_string(), run: machine.boots.to_string() })
-            })
-        };
-        Ok((0..self.nodes).map(identity).collect())
+    fn identity(&self, _: &Lab, node: &str) -> Result<Identity> {
+        let number: usize = node.trim_start_matches("node").parse().context("number of the node")?;
+        Ok(self.world.machine(number - 1, |machine| Identity {
+            machine: machine.disk.id.to_string(),
+            run: machine.boots.to_string(),
+        }))
     }
 
     fn prepare(&self, _: &Lab, _: &BootFiles, _: &Ui) -> Result<()> {

@@ -144,7 +144,8 @@ impl Host {
         }
         let summary = self.with_context(&ui, &journal, |cx| {
             cx.wait_for_nodes(Duration::ZERO)?;
-            steps::machines::meet(cx, &provider.identities(&lab, &names)?)?;
+            let met: Result<Vec<_>> = names.iter().map(|name| provider.identity(&lab, name)).collect();
+            steps::machines::meet(cx, met?)?;
             steps::run(&self.steps(), &Selection::All, cx)
         })?;
         *self.ran.lock().unwrap() += summary.ran.len();
