@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -209,6 +210,7 @@ fn open(path: &Path) -> Result<File> {
         .create(true)
         .read(true)
         .append(true)
+        .mode(0o600)
         .open(path)
         .with_context(|| format!("open the journal {}", path.display()))?;
     // A line that a crash has torn must not swallow the next one.

@@ -21,8 +21,7 @@ const FIELDS: &str = concat!(
     r#"(?P<equal>=[ \t]*)(?:\[removed\]|\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'&\\]+))"#,
 );
 /// Options with their values: `--token x`, `--certificate-key=x`.
-const OPTIONS: &str =
-    r"(?i)(?P<name>--?(?:[\w-]*token|[\w-]*password|[\w-]*secret|certificate-key|user|proxy-user)[ =]+)[^\s]+";
+const OPTIONS: &str = r"(?i)(?P<name>(?:^|[^\w-])--?(?:[\w-]*token|[\w-]*password|[\w-]*secret|certificate-key|user|proxy-user)[ =]+)[^\s]+";
 
 /// Each pattern with what takes its place.
 static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
@@ -298,6 +297,7 @@ mod tests {
             "-----BEGIN PUBLIC KEY-----",
             "secretName: x-tls",
             "box.img 1.0.0",
+            "Reached target multi-user.target - Multi-User System.",
         ] {
             let clean = redact(text);
             assert_eq!(clean, text);

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use ssh2::{CheckResult, KnownHostFileKind, Session};
 
 use crate::interrupt;
@@ -24,6 +26,9 @@ const COMMAND: Duration = Duration::from_secs(45 * 60);
 const OUTPUT_LIMIT: usize = 8 << 20;
 /// How often a connection that says nothing is asked whether it still lives.
 const KEEPALIVE_SECONDS: u32 = 15;
+/// How long a machine may leave what was sent to it unacknowledged. Its kernel
+/// does that, however busy its programs are; by itself Linux waits for 15 min.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Where a node is reached and by which keys.
 #[derive(Debug, Clone)]
@@ -65,7 +70,10 @@ impl SshNode {
         let Target { name, address, user, key, known_hosts } = &self.target;
         let stream = TcpStream::connect_timeout(address, CONNECT)
             .with_context(|| stuck(name, Obstacle::Connect, format!("connect to {name} at {address}")))?;
-        stream.set_nodelay(true).with_context(|| format!("set up the connection to {name}"))?;
+        let set_up = || format!("set up the connection to {name}");
+        stream.set_nodelay(true).with_context(set_up)?;
+        let silence = u32::try_from(SILENCE.as_millis()).unwrap_or(u32::MAX);
+        setsockopt(&stream, TcpUserTimeout, &silence).with_context(set_up)?;
         let mut session = Session::new().context("start an SSH session")?;
         session.set_timeout(u32::try_from(CONNECT.as_millis()).unwrap_or(u32::MAX));
         session.set_tcp_stream(stream);

@@ -209,3 +209,41 @@ fn nobody_listening_is_an_error_at_once() {
     assert!(error.contains(&format!("connect to node1 at {}", server.address())), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+#[ignore = "takes a minute and needs root"]
+fn a_machine_that_falls_silent_is_given_up() {
+    const INSIDE: &str = "PROVISION_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_none() {
+        // A network of its own, in which nothing arrives any more.
+        let test = ["--exact", "--ignored", "a_machine_that_falls_silent_is_given_up"];
+        let said = Cmd::new("unshare")
+            .args(["--net", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(test)
+            .env(INSIDE, "1")
+            .timeout(Duration::from_secs(150))
+            .read()
+            .unwrap();
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    Cmd::new("ip").args(["link", "set", "lo", "up"]).read().unwrap();
+    let server = Server::start();
+    let node = server.friend();
+    assert_eq!(node.exec("echo there", b"").unwrap().stdout, "there\n");
+    let started = Instant::now();
+    let error = std::thread::scope(|scope| {
+        let silence = scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(1));
+            let rules = "table ip cut { chain input { type filter hook input priority filter; policy drop; } }";
+            Cmd::new("nft").arg(rules).read().unwrap();
+        });
+        let error = node.exec("sleep 600", b"").unwrap_err();
+        silence.join().unwrap();
+        error
+    });
+    let failure = provision::failure::Failure::of(&error);
+    assert_eq!(failure.reason.as_deref(), Some("lost"), "{error:#}");
+    assert!(started.elapsed() < Duration::from_secs(100), "it took {:?}", started.elapsed());
+}
