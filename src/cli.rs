@@ -17,8 +17,9 @@ use crate::ui::{Mode, Ui};
 
 /// One command: a Kubernetes lab with WebAssembly, proved to be what it says.
 ///
-/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 3 measured but invalid, 75 another
-/// process is working on the lab (try again later), 130 interrupted.
+/// Exit codes: 0 fine, 1 failed, 2 wrong usage or profile, 3 measured but invalid, 10 to 14
+/// verdicts (of `verdict` and `rebuild`), 75 another process is working on the lab (try again
+/// later), 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -58,6 +59,9 @@ enum Command {
     Report(commands::report::Report),
     Compare(commands::compare::Compare),
     History(commands::history::History),
+    Verdict(commands::verdict::Verdict),
+    Accept(commands::accept::Accept),
+    Rebuild(commands::rebuild::Rebuild),
     Ssh(commands::ssh::Ssh),
     Kubeconfig(commands::kubeconfig::Kubeconfig),
     Lock(commands::lock::LockCommand),
@@ -150,6 +154,9 @@ fn run(cli: Cli, ui: &Ui, lab: &mut Option<Lab>) -> Result<i32> {
         Command::Report(command) => command.run(&session)?,
         Command::Compare(command) => command.run(&session)?,
         Command::History(command) => command.run(&session)?,
+        Command::Verdict(command) => return command.run(&session),
+        Command::Accept(command) => command.run(&session)?,
+        Command::Rebuild(command) => return command.run(&session),
         Command::Ssh(command) => return command.run(&session),
         Command::Kubeconfig(command) => command.run(&session)?,
         Command::Lock(command) => command.run(&session)?,

@@ -158,6 +158,12 @@ impl Journal {
         Self { path, file: Mutex::new(None) }
     }
 
+    /// Lets go of the file, because `down` removes it: what this process writes
+    /// next goes into a new one.
+    pub fn close(&self) {
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// All that it says so far. A line that cannot be read (torn by a crash,
     /// or written by a newer version) is left out; a journal that is not there
     /// says nothing.
@@ -269,6 +275,18 @@ mod tests {
             journal.state().unwrap().again("a", &inputs("2")),
             ["node1: what it was made from has changed: again"]
         );
+    }
+
+    #[test]
+    fn after_down_the_same_process_writes_a_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(&dir);
+        journal.began("a", &inputs("1")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("lab")).unwrap();
+        journal.close();
+        journal.began("b", &inputs("1")).unwrap();
+        let steps: Vec<String> = journal.state().unwrap().steps.into_keys().map(|(step, _)| step).collect();
+        assert_eq!(steps, ["b"]);
     }
 
     #[test]

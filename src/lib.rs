@@ -5,6 +5,7 @@
 //! `cli` → `commands` → `steps`, `bench`, `doctor` → `provider`, `artifacts`, `kubectl`,
 //! `ssh`, `templates` → `lab`, `node`, `profile` → `process`, `ui`, `paths`.
 
+pub mod announce;
 pub mod arms;
 pub mod artifacts;
 pub mod bench;

@@ -9,6 +9,8 @@ pub mod design;
 pub mod engine;
 mod figures;
 pub mod gates;
+pub mod history;
+pub mod judge;
 pub mod loadgen;
 pub mod merge;
 pub mod place;

@@ -20,6 +20,47 @@ impl Store {
         Self { dir }
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The run that is held as good: what later ones are judged against.
+    pub fn baseline(&self) -> Result<Option<String>> {
+        let path = self.baseline_file();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Ok(Some(paths::read(&path)?.trim().to_owned()).filter(|id| !id.is_empty()))
+    }
+
+    /// Holds a run as good from now on.
+    pub fn accept(&self, id: &str) -> Result<()> {
+        paths::write_atomic(&self.baseline_file(), format!("{id}\n").as_bytes(), 0o644)
+    }
+
+    fn baseline_file(&self) -> PathBuf {
+        self.dir.join("baseline")
+    }
+
+    /// Removes the oldest documents with what lies beside them until `keep` are
+    /// left; the baseline stays and does not count. Returns the removed ids.
+    pub fn prune(&self, keep: usize) -> Result<Vec<String>> {
+        let baseline = self.baseline()?;
+        let mut all = self.list()?;
+        all.retain(|path| Some(id(path)) != baseline.as_deref());
+        let mut removed = Vec::new();
+        for path in all.iter().take(all.len().saturating_sub(keep)) {
+            // The document last: what is listed is complete.
+            for extension in ["html", "md", "json"] {
+                paths::remove_file(&path.with_extension(extension))?;
+            }
+            removed.push(id(path).to_owned());
+        }
+        Ok(removed)
+    }
+
     /// Writes the document and what else is to lie beside it (extension and
     /// text), each whole or not at all; the document last, so that what is
     /// listed is complete.
@@ -114,6 +155,24 @@ mod tests {
         assert!(said("{\"format\": \"provision.bench/99\"}").contains("provision.bench/99"));
         assert!(said("{\"format\": \"provision.bench/2\"}").contains("does not follow"));
         assert!(said("[]").contains("format none"));
+    }
+
+    #[test]
+    fn the_oldest_are_dropped_and_never_the_baseline() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "3", "4"] {
+            fs::write(dir.path().join(format!("{name}.json")), "{}").unwrap();
+            fs::write(dir.path().join(format!("{name}.html")), "").unwrap();
+        }
+        let store = Store::at(dir.path().into());
+        assert_eq!(store.baseline().unwrap(), None);
+        store.accept("1").unwrap();
+        assert_eq!(store.baseline().unwrap().as_deref(), Some("1"));
+        assert_eq!(store.prune(2).unwrap(), ["2"]);
+        let left: Vec<String> = store.list().unwrap().iter().map(|path| id(path).to_owned()).collect();
+        assert_eq!(left, ["1", "3", "4"]);
+        assert!(!dir.path().join("2.html").exists() && dir.path().join("1.html").exists());
+        assert!(store.prune(9).unwrap().is_empty());
     }
 
     #[test]

@@ -51,6 +51,18 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Whether it needs no lab.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// Whether it may install what this host lacks.
+    #[must_use]
+    pub fn yes(&self) -> bool {
+        self.yes
+    }
+
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
         if self.local { self.on_this_host(session) } else { self.on_the_lab(session) }

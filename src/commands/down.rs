@@ -12,7 +12,7 @@ use crate::provider::libvirt;
 use crate::provider::orphans::{self, Orphan};
 
 /// Remove the lab: machines, volumes, network, files. Results stay.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Down {
     /// Remove its benchmark results too
     #[arg(long)]
@@ -44,6 +44,7 @@ impl Down {
             paths::remove_dir(&session.lab.results())?;
         }
         session.lab.remove()?;
+        session.journal.close();
         drop(lock);
         let kept = session.lab.results();
         let kept = if kept.is_dir() { format!("; its results stay in {}", kept.display()) } else { String::new() };

@@ -1,5 +1,6 @@
 //! One file per subcommand: its arguments and a `run` that is its list of steps.
 
+pub mod accept;
 pub mod bench;
 pub mod clean;
 pub mod compare;
@@ -12,6 +13,7 @@ pub mod kubeconfig;
 pub mod lock;
 pub mod logs;
 pub mod plan;
+pub mod rebuild;
 pub mod render;
 pub mod report;
 pub mod sbom;
@@ -21,5 +23,6 @@ pub mod ssh;
 pub mod status;
 pub mod support;
 pub mod up;
+pub mod verdict;
 
 pub use session::Session;

@@ -50,6 +50,12 @@ const LAB_MIB: u64 = 256;
 const ANSWER: Duration = Duration::from_secs(300);
 
 impl Up {
+    /// All of it; `yes` installs what this host lacks.
+    #[must_use]
+    pub fn unattended(yes: bool) -> Self {
+        Self { yes, step: None, from: None, unlocked: false }
+    }
+
     /// The list.
     pub fn run(&self, session: &Session) -> Result<()> {
         let started = Instant::now();

@@ -58,6 +58,12 @@ const FORMATS: &[Format] = &[
         pattern: NETWORK_PATTERN,
         check: |text| network(text, 12, 24),
     },
+    Format {
+        name: "command",
+        allowed: "a program and its arguments, quoted as in a shell, or an empty string",
+        pattern: r"^[^\x00]*$",
+        check: |text| shell_words::split(text).map(drop).map_err(|_| None),
+    },
 ];
 
 const PRIVATE: [(Ipv4Addr, u8); 3] =

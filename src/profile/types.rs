@@ -24,6 +24,8 @@ pub const MAX_DISK_GIB: u64 = 16 << 10;
 pub const MAX_COUNT: u32 = 100;
 /// Most users of a benchmark.
 pub const MAX_USERS: u32 = 10_000;
+/// Most runs whose documents are kept.
+pub const MAX_KEEP: u32 = 100_000;
 /// Longest benchmark of one server, in seconds.
 pub const MAX_SECONDS: u32 = 3600;
 
@@ -54,6 +56,8 @@ pub struct Profile {
     pub network: Network,
     /// The load of the benchmark.
     pub benchmark: Benchmark,
+    /// What `provision rebuild` does with its verdict.
+    pub rebuild: Rebuild,
 }
 
 /// What runs the machines.
@@ -260,6 +264,20 @@ pub struct Benchmark {
     pub seconds: u32,
     /// The load instead of the above on emulated machines.
     pub emulated: Load,
+}
+
+/// What `provision rebuild` does with its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rebuild {
+    /// Documents of how many runs are kept, besides the baseline's.
+    #[schemars(range(min = 1, max = MAX_KEEP))]
+    pub keep: u32,
+    /// A program with its arguments, run after each night with a JSON document
+    /// on its standard input and the verdict's word in PROVISION_VERDICT; no
+    /// shell reads it. Empty for none.
+    #[schemars(extend("format" = "command"))]
+    pub hook: String,
 }
 
 /// How many users for how long.

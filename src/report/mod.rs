@@ -4,6 +4,8 @@
 
 use anyhow::Result;
 
+use crate::bench::history::Entry;
+use crate::bench::judge::Judgement;
 use crate::bench::run::Run;
 
 mod html;
@@ -19,11 +21,30 @@ mod tests;
 mod view;
 mod words;
 
-pub use html::html;
+pub use html::{html, trend};
 pub use markdown::markdown;
 pub use terminal::terminal;
 
+/// The nights around a run, for its page.
+#[derive(Debug, Clone, Copy)]
+pub struct Nights<'a> {
+    /// From the baseline to the run, oldest first.
+    pub entries: &'a [Entry],
+    /// The baseline's run.
+    pub baseline: Option<&'a str>,
+    /// What was said of the run.
+    pub judgement: Option<&'a Judgement>,
+}
+
+impl<'a> Nights<'a> {
+    /// The baseline's line.
+    fn base(&self) -> Option<&'a Entry> {
+        let id = self.baseline?;
+        self.entries.iter().find(|entry| entry.run == id)
+    }
+}
+
 /// What lies beside a run's document: extension and text.
 pub fn beside(run: &Run) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![("html", html(run)?), ("md", markdown(run))])
+    Ok(vec![("html", html(run, None)?), ("md", markdown(run))])
 }

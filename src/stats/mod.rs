@@ -67,6 +67,7 @@ mod interval;
 mod paired;
 mod samples;
 mod schedule;
+mod shift;
 mod student;
 mod unpaired;
 
@@ -75,4 +76,6 @@ pub use interval::{Interval, MIN_ROUNDS, Method, Refusal};
 pub use paired::{log_ratios, ratio_interval};
 pub use samples::{TooFew, enough_samples};
 pub use schedule::schedule;
-pub use unpaired::compare;
+pub use shift::{Night, Shape, Shift, inflation, newest_level, scatter};
+pub use student::Location;
+pub use unpaired::{at_level, compare, compare_locations, location};

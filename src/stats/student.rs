@@ -1,11 +1,18 @@
 //! Student's t: the quantile, and the mean with its standard error.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// A location, its standard error and the degrees of freedom of that error.
-pub(super) struct Location {
+/// A location, its standard error and the degrees of freedom of that error; all
+/// that has to be kept of a run to compare it with others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Location {
+    /// Where: the mean log-ratio, say.
     pub at: f64,
+    /// Its standard error, in the same unit.
     pub error: f64,
+    /// Degrees of freedom of the error.
     pub freedom: f64,
 }
 
@@ -13,6 +20,11 @@ pub(super) struct Location {
 /// probability `level`. `freedom` is above 0, `level` between 0 and 1.
 pub(super) fn quantile(level: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(0.5 + level / 2.0))
+}
+
+/// Probability that a t-distributed value is further from 0 than `t`, on either side.
+pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| 2.0 * student.cdf(-t.abs()))
 }
 
 /// The mean without the `trim` smallest and the `trim` largest values, and its

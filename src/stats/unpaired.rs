@@ -40,13 +40,36 @@ const TRIM_FROM: usize = 8;
 pub fn compare(log_ratios_a: &[f64], log_ratios_b: &[f64], level: f64) -> Result<Interval, Refusal> {
     check_level(level)?;
     let (a, b) = (location(log_ratios_a)?, location(log_ratios_b)?);
-    let estimate = b.at - a.at;
-    let reach = reach(&a, &b, level);
-    let log = LogInterval { estimate, low: estimate - reach, high: estimate + reach };
-    Ok(Interval::from_logs(&log, level, log_ratios_a.len().min(log_ratios_b.len()), Method::Welch))
+    compare_locations((&a, log_ratios_a.len()), (&b, log_ratios_b.len()), level)
 }
 
-fn location(logs: &[f64]) -> Result<Location, Refusal> {
+/// The same from what [`location`] made of each run, with its rounds.
+///
+/// # Errors
+/// [`Refusal::Level`].
+pub fn compare_locations(a: (&Location, usize), b: (&Location, usize), level: f64) -> Result<Interval, Refusal> {
+    check_level(level)?;
+    let ((a, rounds_a), (b, rounds_b)) = (a, b);
+    let estimate = b.at - a.at;
+    let reach = reach(a, b, level);
+    let log = LogInterval { estimate, low: estimate - reach, high: estimate + reach };
+    Ok(Interval::from_logs(&log, level, rounds_a.min(rounds_b), Method::Welch))
+}
+
+/// A comparison of two runs at another level; `freedom` is that of its error.
+#[must_use]
+pub fn at_level(of: &Interval, level: f64, freedom: f64) -> Interval {
+    let middle = of.estimate.ln();
+    let reach = (of.high.ln() - middle) * student::quantile(level, freedom) / student::quantile(of.level, freedom);
+    let log = LogInterval { estimate: middle, low: middle - reach, high: middle + reach };
+    Interval::from_logs(&log, level, of.rounds, of.method)
+}
+
+/// Where a run's log-ratios lie: the mean, from 8 rounds on trimmed.
+///
+/// # Errors
+/// [`Refusal`]: fewer than three rounds, a value that is not finite.
+pub fn location(logs: &[f64]) -> Result<Location, Refusal> {
     check_rounds(logs.len())?;
     if let Some((round, &value)) = logs.iter().enumerate().find(|(_, log)| !log.is_finite()) {
         return Err(Refusal::BadValue { round: round + 1, value });

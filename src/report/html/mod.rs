@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::plots::{self, Panel};
 use super::view::{Metric, View, is_open};
-use super::{markdown, numbers, sections, words};
+use super::{Nights, markdown, numbers, sections, words};
+use crate::bench::judge::{Judgement, Word};
 use crate::bench::run::Run;
 use crate::templates;
 
@@ -26,6 +27,8 @@ struct Page<'a> {
     long: bool,
     sentence: String,
     because: Vec<String>,
+    night: Option<NightView>,
+    trend: Vec<PanelView>,
     checks: String,
     open_gates: Vec<String>,
     notes: Vec<String>,
@@ -72,14 +75,44 @@ impl From<Panel> for PanelView {
     }
 }
 
+/// What was said of the run beside those before it.
+#[derive(Serialize)]
+struct NightView {
+    word: &'static str,
+    state: &'static str,
+    line: String,
+    findings: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl NightView {
+    fn of(judgement: &Judgement) -> Self {
+        let name = judgement.word.name();
+        Self {
+            word: name,
+            state: match judgement.word {
+                Word::Same | Word::Faster => "good",
+                Word::Slower | Word::Drift | Word::Broken => "bad",
+                Word::Environment | Word::New => "warn",
+            },
+            line: words::typeset(
+                judgement.line.strip_prefix(name).unwrap_or(&judgement.line).trim_start_matches([':', ',', ' ']),
+            ),
+            findings: judgement.findings.iter().skip(1).map(|finding| words::typeset(&finding.to_string())).collect(),
+            notes: judgement.notes.iter().chain(&judgement.changed).map(|note| words::typeset(note)).collect(),
+        }
+    }
+}
+
 /// Characters of a verdict that is set smaller.
 const LONG: usize = 160;
 
-/// The page as HTML. Its link to the raw data is `<id>.json` beside it.
+/// The page as HTML, with the nights before it where they are known. Its link
+/// to the raw data is `<id>.json` beside it.
 ///
 /// # Errors
 /// A histogram of the run that cannot be read.
-pub fn html(run: &Run) -> Result<String> {
+pub fn html(run: &Run, nights: Option<&Nights>) -> Result<String> {
     let view = View::of(run);
     let spectra = |open: bool| -> Result<Vec<PanelView>> {
         let measures = run.measures.iter().filter(|measure| is_open(measure) == open);
@@ -108,6 +141,13 @@ pub fn html(run: &Run) -> Result<String> {
         long: run.verdict.sentence.chars().count() > LONG,
         sentence: words::typeset(&words::sentence(run)),
         because: run.verdict.because.iter().map(|because| words::typeset(because)).collect(),
+        night: nights.and_then(|nights| nights.judgement).map(NightView::of),
+        trend: nights
+            .map(|nights| plots::trend(run, nights))
+            .unwrap_or_default()
+            .into_iter()
+            .map(PanelView::from)
+            .collect(),
         checks: checks(run),
         open_gates: words::open_gates(&view).into_iter().map(|gate| words::typeset(&words::gate(run, gate))).collect(),
         notes: words::notes(&view),
@@ -142,6 +182,40 @@ pub fn html(run: &Run) -> Result<String> {
         markdown: markdown(run),
     };
     templates::render("report.html", include_str!("../../../templates/report/page.html.tera"), &page)
+}
+
+/// The trend by itself, as an SVG document; none without a baseline and a night
+/// after it.
+#[must_use]
+pub fn trend(run: &Run, nights: &Nights) -> Option<String> {
+    const ROOM: (f64, f64) = (440.0, 250.0);
+    let panels = plots::trend(run, nights);
+    let columns = panels.len().clamp(1, 3);
+    let rows = panels.len().div_ceil(columns);
+    let style = include_str!("../../../templates/report/style.css");
+    let (width, height) = (ROOM.0 * columns as f64, ROOM.1 * rows as f64);
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" style=\"background: var(--paper); font-family: sans-serif\" \
+         viewBox=\"0 0 {width} {height}\">\n<style>{style}</style>\n"
+    );
+    for (index, panel) in panels.iter().enumerate() {
+        let (x, y) = ((index % columns) as f64 * ROOM.0 + 20.0, (index / columns) as f64 * ROOM.1 + 20.0);
+        let (x, y) = (x.round(), y.round());
+        let svg =
+            panel.svg.replacen("<svg ", &format!("<svg x=\"{x}\" y=\"{}\" width=\"400\" height=\"172\" ", y + 44.0), 1);
+        text.push_str(&format!(
+            "<text class=\"heading\" x=\"{x}\" y=\"{}\">{}</text>\n<text class=\"small\" x=\"{x}\" y=\"{}\">{}</text>\n{svg}\n",
+            y + 12.0,
+            escape(&panel.title),
+            y + 30.0,
+            escape(&panel.note)
+        ));
+    }
+    (!panels.is_empty()).then(|| text + "</svg>\n")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// The gates in one line.

@@ -13,7 +13,9 @@ mod forest;
 mod look;
 mod scale;
 mod spectrum;
+mod trend;
 
 pub(super) use forest::{Panel, panel};
 pub(super) use look::{Look, looks};
 pub(super) use spectrum::spectrum;
+pub(super) use trend::trend;
