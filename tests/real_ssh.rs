@@ -236,10 +236,11 @@ fn a_machine_that_falls_silent_is_given_up() {
     let error = std::thread::scope(|scope| {
         let silence = scope.spawn(|| {
             std::thread::sleep(Duration::from_secs(1));
-            let rules = "table ip cut { chain input { type filter hook input priority filter; policy drop; } }";
+            let rules =
+                "add table ip cut; add chain ip cut input { type filter hook input priority filter; policy drop; }";
             Cmd::new("nft").arg(rules).read().unwrap();
         });
-        let error = node.exec("sleep 600", b"").unwrap_err();
+        let error = node.exec("sleep 120", b"").unwrap_err();
         silence.join().unwrap();
         error
     });
