@@ -79,7 +79,7 @@ cp -r "$files" "$dir/node"
 # shellcheck source=/dev/null
 old_ip=$(source "$files/node.env" && echo "${NODE_IP:?}")
 # shellcheck source=/dev/null
-old_gateway=$(source "$files/node.env" && echo "${GATEWAY:?}")
+old_nameserver=$(source "$files/node.env" && echo "${NAMESERVER:?}")
 if [[ $baseline ]]; then
   rm -rf "$dir/node/files/patches"
   cp -r "$here"/floor/node-md/{patches,containerd.toml,go.env,kubeadm.yaml} "$dir/node/files/"
@@ -89,7 +89,7 @@ if [[ $baseline ]]; then
   done <"$files/node.env"
 fi
 find "$dir/node" -type f -exec sed -i "s/${old_ip//./\\.}\b/$net.10/g" {} +
-sed -i "/^GATEWAY=/s/${old_gateway//./\\.}/$net.1/" "$dir/node/node.env"
+sed -i "/^NAMESERVER=/s/${old_nameserver//./\\.}/$net.1/" "$dir/node/node.env"
 # shellcheck source=/dev/null
 emulated=$(source "$files/node.env" && echo "${EMULATED:?}")
 # shellcheck source=/dev/null

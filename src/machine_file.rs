@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::lab::Lab;
 use crate::paths;
+use crate::profile::Provider;
 use crate::provider::BootFiles;
 use crate::provider::vagrant::{BOX_VERSION, PoolNames, pool_path};
 
@@ -18,13 +19,20 @@ const CMDLINE_EMULATED: &str = include_str!("../templates/node/cmdline-emulated.
 #[derive(Serialize)]
 struct MachineFile<'a> {
     r#box: BoxReference<'a>,
+    boot_timeout_s: u32,
+    #[serde(flatten)]
+    libvirt: Option<Libvirt<'a>>,
+}
+
+/// What only libvirt's machines take from here.
+#[derive(Serialize)]
+struct Libvirt<'a> {
     driver: &'a str,
     cpu_mode: &'a str,
     disk_cache: &'a str,
     kernel: String,
     initrd: String,
     cmdline: String,
-    boot_timeout_s: u32,
 }
 
 #[derive(Serialize)]
@@ -56,15 +64,15 @@ struct CatalogueProvider<'a> {
     checksum: &'a str,
 }
 
-/// Writes `machine.json` and the box catalogue beside it. The boot files must
-/// be in the pool already.
-pub fn write(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<()> {
+/// Writes `machine.json` and the box catalogue beside it. libvirt's boot files
+/// must be in the pool already.
+pub fn write(lab: &Lab, files: &BootFiles, provider: Provider, emulated: bool) -> Result<()> {
     let catalogue = Catalogue {
         name: &files.box_name,
         versions: [CatalogueVersion {
             version: BOX_VERSION,
             providers: [CatalogueProvider {
-                name: "libvirt",
+                name: provider.name(),
                 url: format!("file://{}", files.box_file.display()),
                 checksum_type: "sha256",
                 checksum: &files.box_sha256,
@@ -74,13 +82,21 @@ pub fn write(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<()> {
     let catalogue_file = lab.dir().join("box.json");
     paths::write_atomic(&catalogue_file, &to_json(&catalogue)?, 0o644)?;
 
-    let names = PoolNames::of(&files.box_name);
     let machine = MachineFile {
         r#box: BoxReference {
             name: &files.box_name,
             version: BOX_VERSION,
             url: format!("file://{}", catalogue_file.display()),
         },
+        boot_timeout_s: if emulated { 900 } else { 300 },
+        libvirt: (provider == Provider::Libvirt).then(|| libvirt(lab, files, emulated)).transpose()?,
+    };
+    paths::write_atomic(&lab.machine_json(), &to_json(&machine)?, 0o644)
+}
+
+fn libvirt(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<Libvirt<'static>> {
+    let names = PoolNames::of(&files.box_name);
+    Ok(Libvirt {
         driver: if emulated { "qemu" } else { "kvm" },
         cpu_mode: if emulated { "maximum" } else { "host-passthrough" },
         // Writes are not forced to disk where everything is slow already; a
@@ -89,9 +105,7 @@ pub fn write(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<()> {
         kernel: pool_path(&names.kernel)?.display().to_string(),
         initrd: pool_path(&names.initrd)?.display().to_string(),
         cmdline: cmdline(&public_key(lab)?, emulated),
-        boot_timeout_s: if emulated { 900 } else { 300 },
-    };
-    paths::write_atomic(&lab.machine_json(), &to_json(&machine)?, 0o644)
+    })
 }
 
 /// The kernel's command line but for the host name. The lab's public key is a

@@ -18,7 +18,8 @@ use purl::GenericPurlBuilder;
 /// The document, pretty JSON with a newline. `box_name` names the node's box.
 pub fn document(contents: &Contents, box_name: &str) -> Result<String> {
     let mut components = Vec::new();
-    for (name, version) in contents.packages.get(root::NODE).context("the node's packages are not known")? {
+    let packages = contents.packages.get(root::BOOTABLE).or_else(|| contents.packages.get(root::NODE));
+    for (name, version) in packages.context("the node's packages are not known")? {
         components.push(component(Classification::Library, "deb", &format!("debian/{name}"), version, None)?);
     }
     for (artifact, modules) in &contents.modules {
@@ -122,6 +123,14 @@ mod tests {
             value["components"].as_array().unwrap().iter().filter_map(|part| part["purl"].as_str()).collect();
         insta::assert_snapshot!(purls.join("\n"));
         Bom::parse_from_json_v1_5(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_node_that_boots_from_its_disk_is_described_by_its_own_tree() {
+        let tree = |name: &str, package: &str| (name.to_owned(), Names::from([(package.to_owned(), "1".to_owned())]));
+        let packages = [tree(root::NODE, "linux-image-cloud-amd64"), tree(root::BOOTABLE, "linux-image-amd64")].into();
+        let text = document(&Contents { packages, ..Contents::default() }, "x").unwrap();
+        assert!(text.contains("linux-image-amd64") && !text.contains("cloud"), "{text}");
     }
 
     #[test]

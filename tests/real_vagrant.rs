@@ -11,8 +11,9 @@ use provision::host::daemons;
 use provision::lab::Lab;
 use provision::machine_file;
 use provision::process::Cmd;
+use provision::profile::Provider as Kind;
 use provision::provider::vagrant::{PoolNames, VagrantLibvirt};
-use provision::provider::{BootFiles, Provider, libvirt};
+use provision::provider::{BootFiles, DirectBoot, Provider, libvirt};
 use provision::ui::{Mode, Ui};
 
 /// A lab of one node, with a box that holds an empty disk and boot files that
@@ -63,10 +64,12 @@ impl Fixture {
             box_name: self.lab.name().into(),
             box_sha256: sum.split(' ').next().unwrap().into(),
             box_file,
-            disk,
-            disk_gib: 1,
-            kernel: self.file("vmlinuz", b"no kernel"),
-            initrd: self.file("initrd.img", b"no initial RAM disk"),
+            direct: Some(DirectBoot {
+                disk,
+                disk_gib: 1,
+                kernel: self.file("vmlinuz", b"no kernel"),
+                initrd: self.file("initrd.img", b"no initial RAM disk"),
+            }),
         }
     }
 
@@ -86,7 +89,7 @@ impl Fixture {
         daemons::ensure_libvirt(&self.ui).unwrap();
         let provider = self.provider();
         provider.prepare(&self.lab, files, &self.ui).unwrap();
-        machine_file::write(&self.lab, files, true).unwrap();
+        machine_file::write(&self.lab, files, Kind::Libvirt, true).unwrap();
         spoil(&self.lab.machine_json());
         let error = format!("{:#}", provider.up(&self.lab, &self.ui).unwrap_err());
         assert!(error.starts_with("vagrant up: "), "{error}");
@@ -128,7 +131,7 @@ fn vagrant_accepts_the_rendered_vagrantfile_and_says_what_is_missing_without_a_l
     let files = fixture.files();
     daemons::ensure_libvirt(&fixture.ui).unwrap();
     fixture.provider().prepare(&fixture.lab, &files, &fixture.ui).unwrap();
-    machine_file::write(&fixture.lab, &files, true).unwrap();
+    machine_file::write(&fixture.lab, &files, Kind::Libvirt, true).unwrap();
     let said = fixture.vagrant(&["validate"]).read().unwrap();
     assert!(said.contains("validated successfully"), "{said}");
 }
@@ -165,7 +168,7 @@ fn what_an_ended_vagrant_left_is_adopted_if_it_is_whole_and_removed_if_it_is_not
         let xml = fixture.file("machine.xml", xml.as_bytes());
         Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet", "define"]).arg(xml).read().unwrap();
         fixture.provider().prepare(&fixture.lab, &files, &fixture.ui).unwrap();
-        machine_file::write(&fixture.lab, &files, true).unwrap();
+        machine_file::write(&fixture.lab, &files, Kind::Libvirt, true).unwrap();
         fixture.vagrant(&["status", "--machine-readable"]).read().unwrap()
     };
     let status = define("");

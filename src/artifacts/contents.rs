@@ -52,7 +52,8 @@ pub struct Contents {
 
 impl Contents {
     /// Reads them from finished artifacts; one that is not there is an error.
-    pub fn of(entries: &BTreeMap<String, Entry>) -> Result<Self> {
+    /// `form` is the name of the box among them.
+    pub fn of(entries: &BTreeMap<String, Entry>, form: &str) -> Result<Self> {
         let entry = |name: &str| {
             entries.get(name).with_context(|| {
                 format!("artifact {name} is not in the cache, so what it holds cannot be read\n  make it again: provision clean --all && provision up")
@@ -78,7 +79,8 @@ impl Contents {
                 contents.crates.insert(name.into(), crates);
             }
         }
-        for name in [root::BUILDER, root::NODE] {
+        let bootable = entries.contains_key(root::BOOTABLE).then_some(root::BOOTABLE);
+        for name in [root::BUILDER, root::NODE].into_iter().chain(bootable) {
             let status = entry(name)?.dir.join(root::TREE).join(STATUS);
             contents.packages.insert(name.into(), packages(&crate::paths::read(&status)?));
         }
@@ -91,7 +93,7 @@ impl Contents {
                 }
             }
         }
-        let node = entry(node_box::NAME)?;
+        let node = entry(form)?;
         contents.images = node_box::digests_in(&node.manifest);
         contents.node_box = digests(node);
         Ok(contents)

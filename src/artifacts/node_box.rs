@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -29,6 +29,7 @@ pub const BOX: &str = "node.box";
 pub const GIB: &str = "disk_gib";
 
 const TREE: &str = include_str!("scripts/box_tree.sh");
+const ONE_KUBERNETES: &str = include_str!("scripts/one_kubernetes.sh");
 const IMPORT: &str = include_str!("scripts/import_images.sh");
 const WRITE_DISK: &str = include_str!("scripts/box_disk.sh");
 const CUSTOMIZE: &str = include_str!("../../templates/box/customize.sh");
@@ -50,12 +51,8 @@ impl Artifact for NodeBox {
     }
 
     fn inputs(&self) -> Inputs {
-        Inputs::new()
-            .with("arch", std::env::consts::ARCH)
+        tree_inputs(Inputs::new().with("arch", std::env::consts::ARCH))
             .with("qcow2", QCOW2.join(" "))
-            .file("tree", TREE.as_bytes())
-            .file("import", IMPORT.as_bytes())
-            .file("customize", CUSTOMIZE.as_bytes())
             .file("disk", WRITE_DISK.as_bytes())
             .file("Vagrantfile", VAGRANTFILE.as_bytes())
     }
@@ -76,43 +73,64 @@ impl Artifact for NodeBox {
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
-        let (tree, raw) = (cx.work().join("tree"), cx.work().join("disk.raw"));
-        let containerd = cx.need("containerd")?;
-        let inside = |name: &str, script: &str| -> Result<Cmd> {
-            Ok(Namespace::detect().command().arg("bash").arg(cx.script(name, script)?))
-        };
-        let copy = inside("box_tree.sh", TREE)?.arg(cx.need(root::NODE)?.join(root::TREE)).arg(&tree);
-        cx.timed("copy", || cx.run(&copy.arg(cx.need("kubernetes")?).arg(containerd)))?;
-
-        let archive = cx.need(images::NAME)?.join(images::ARCHIVE);
-        let import = inside("import_images.sh", IMPORT)?.arg(&tree).arg(archive).arg(containerd).arg(cx.work());
-        cx.timed("preload", || cx.run(&import))?;
-        let wanted = image_digests(cx.need(images::NAME)?)?;
-        check_imported(&paths::read(&cx.work().join("imported"))?, &wanted)?;
-
-        let customize = inside("customize.sh", CUSTOMIZE)?.arg(&tree);
-        cx.timed("customize", || cx.run(&customize))?;
-
-        let gib = cx.work().join("gib");
-        let write = inside("box_disk.sh", WRITE_DISK)?.arg(&tree).arg(into).arg(&raw).arg(&gib);
+        let tree = fill_tree(cx, root::NODE)?;
+        let (raw, gib) = (cx.work().join("disk.raw"), cx.work().join("gib"));
+        let write = inside(cx, "box_disk.sh", WRITE_DISK)?.arg(&tree).arg(into).arg(&raw).arg(&gib);
         cx.timed("ext4", || cx.run(&write))?;
         let gib: u64 = paths::read(&gib)?.trim().parse().context("the disk's size is a number of GiB")?;
 
         let disk = into.join(DISK);
         let convert = Cmd::new("qemu-img").args(["convert", "-f", "raw", "-O", "qcow2"]).args(QCOW2);
         cx.timed("qcow2", || cx.run(&convert.arg(&raw).arg(&disk)))?;
-        cx.timed("box", || write_box(&disk, gib, &into.join(BOX)))?;
-
+        let metadata = serde_json::json!({ "provider": "libvirt", "format": "qcow2", "virtual_size": gib }).to_string();
+        let texts = [("metadata.json", metadata.as_str()), ("Vagrantfile", VAGRANTFILE)];
+        cx.timed("box", || write_box(&into.join(BOX), &texts, ("box.img", &disk)))?;
         cx.record(GIB, gib.to_string());
-        for (name, digest) in wanted {
-            cx.record(format!("{}{name}", images::DIGEST), digest);
-        }
-        let manifest = Manifest::read(cx.need(images::NAME)?)?.context("find the images' manifest")?;
-        for (fact, bytes) in manifest.facts.iter().filter(|(fact, _)| fact.starts_with(images::BYTES)) {
-            cx.record(fact.clone(), bytes.clone());
-        }
         Ok(())
     }
+}
+
+/// The recipes of [`fill_tree`], for the inputs of what calls it.
+pub(super) fn tree_inputs(inputs: Inputs) -> Inputs {
+    inputs
+        .file("tree", TREE.as_bytes())
+        .file("import", IMPORT.as_bytes())
+        .file("customize", CUSTOMIZE.as_bytes())
+        .file("one kubernetes", ONE_KUBERNETES.as_bytes())
+}
+
+/// A script that runs as root of the tree's namespace.
+pub(super) fn inside(cx: &Making, name: &str, script: &str) -> Result<Cmd> {
+    Ok(Namespace::detect().command().arg("bash").arg(cx.script(name, script)?))
+}
+
+/// A node's tree from the root artifact `root`: with Kubernetes, containerd,
+/// the images unpacked and all that is the same in every lab; returns its
+/// folder. What the images are is recorded.
+pub(super) fn fill_tree(cx: &Making, root: &str) -> Result<PathBuf> {
+    let tree = cx.work().join("tree");
+    let containerd = cx.need("containerd")?;
+    let copy = inside(cx, "box_tree.sh", TREE)?.arg(cx.need(root)?.join(root::TREE)).arg(&tree);
+    cx.timed("copy", || cx.run(&copy.arg(cx.need("kubernetes")?).arg(containerd)))?;
+
+    let archive = cx.need(images::NAME)?.join(images::ARCHIVE);
+    let import = inside(cx, "import_images.sh", IMPORT)?.arg(&tree).arg(archive).arg(containerd).arg(cx.work());
+    cx.timed("preload", || cx.run(&import))?;
+    let wanted = image_digests(cx.need(images::NAME)?)?;
+    check_imported(&paths::read(&cx.work().join("imported"))?, &wanted)?;
+    cx.run(&inside(cx, "one_kubernetes.sh", ONE_KUBERNETES)?.arg(&tree))?;
+
+    let customize = inside(cx, "customize.sh", CUSTOMIZE)?.arg(&tree);
+    cx.timed("customize", || cx.run(&customize))?;
+
+    for (name, digest) in wanted {
+        cx.record(format!("{}{name}", images::DIGEST), digest);
+    }
+    let manifest = Manifest::read(cx.need(images::NAME)?)?.context("find the images' manifest")?;
+    for (fact, bytes) in manifest.facts.iter().filter(|(fact, _)| fact.starts_with(images::BYTES)) {
+        cx.record(fact.clone(), bytes.clone());
+    }
+    Ok(tree)
 }
 
 /// The images by name with their manifest digests, as the manifest in `dir`
@@ -147,18 +165,17 @@ fn check_imported(printed: &str, wanted: &BTreeMap<String, String>) -> Result<()
     Ok(())
 }
 
-/// Writes a Vagrant box for libvirt around `disk`, whose size is `gib`.
-fn write_box(disk: &Path, gib: u64, to: &Path) -> Result<()> {
+/// Writes a Vagrant box: `texts` by name, and a disk by name and file.
+pub(super) fn write_box(to: &Path, texts: &[(&str, &str)], (disk_name, disk): (&str, &Path)) -> Result<()> {
     let out = File::create(to).with_context(|| format!("create {}", to.display()))?;
     let mut tar = tar::Builder::new(BufWriter::new(out));
-    let metadata = serde_json::json!({ "provider": "libvirt", "format": "qcow2", "virtual_size": gib }).to_string();
-    for (name, text) in [("metadata.json", metadata.as_str()), ("Vagrantfile", VAGRANTFILE)] {
+    for (name, text) in texts {
         tar.append_data(&mut file_header(text.len() as u64), name, text.as_bytes())
             .with_context(|| format!("add {name} to {}", to.display()))?;
     }
     let image = File::open(disk).with_context(|| format!("open {}", disk.display()))?;
     let size = image.metadata().with_context(|| format!("look at {}", disk.display()))?.len();
-    tar.append_data(&mut file_header(size), "box.img", image)
+    tar.append_data(&mut file_header(size), disk_name, image)
         .with_context(|| format!("add {} to {}", disk.display(), to.display()))?;
     let out = tar.into_inner().and_then(|out| out.into_inner().map_err(std::io::IntoInnerError::into_error));
     out.with_context(|| format!("write {}", to.display())).map(drop)
@@ -180,11 +197,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_box_holds_what_vagrant_libvirt_reads() {
+    fn a_box_holds_its_texts_and_its_disk() {
         let dir = tempfile::tempdir().unwrap();
         let (disk, file) = (dir.path().join("disk"), dir.path().join("box"));
         fs::write(&disk, "QFI").unwrap();
-        write_box(&disk, 2, &file).unwrap();
+        write_box(&file, &[("metadata.json", "{}"), ("Vagrantfile", VAGRANTFILE)], ("box.img", &disk)).unwrap();
         let mut read = BTreeMap::new();
         for entry in tar::Archive::new(File::open(file).unwrap()).entries().unwrap() {
             let mut entry = entry.unwrap();
@@ -193,8 +210,7 @@ mod tests {
             read.insert(entry.path().unwrap().display().to_string(), text);
         }
         assert_eq!(read["box.img"], "QFI");
-        let metadata: serde_json::Value = serde_json::from_str(&read["metadata.json"]).unwrap();
-        assert_eq!(metadata, serde_json::json!({"provider": "libvirt", "format": "qcow2", "virtual_size": 2}));
+        assert_eq!(read["metadata.json"], "{}");
         assert!(read["Vagrantfile"].contains("Vagrant.configure"));
     }
 

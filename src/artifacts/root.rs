@@ -14,6 +14,8 @@ use crate::process::Cmd;
 pub const BUILDER: &str = "builder-root";
 /// The name of the tree that becomes a node's disk.
 pub const NODE: &str = "node-root";
+/// The name of the tree that becomes a node's disk with a boot loader on it.
+pub const BOOTABLE: &str = "node-root-bootable";
 /// The folder of the tree inside the artifact.
 pub const TREE: &str = "root";
 
@@ -35,6 +37,9 @@ wasmedge
 ca-certificates
 ";
 const NODE_PACKAGES: &str = include_str!("../../templates/box/packages.txt");
+/// The kernel in them; it has no driver for the network cards of VirtualBox.
+const CLOUD_KERNEL: &str = "linux-image-cloud-amd64";
+const BOOTABLE_PACKAGES: &str = include_str!("../../templates/box/packages-bootable.txt");
 
 const MAKE: &str = include_str!("scripts/make_root.sh");
 
@@ -61,6 +66,16 @@ impl Root {
     #[must_use]
     pub fn node(mirror: Option<String>) -> Self {
         Self { name: NODE, packages: packages(NODE_PACKAGES), mirror, bytes: 600 << 20 }
+    }
+
+    /// The same with GRUB for BIOS and UEFI and Debian's kernel for all
+    /// hardware, for machines that boot from their disk.
+    #[must_use]
+    pub fn bootable(mirror: Option<String>) -> Self {
+        let mut packages = packages(NODE_PACKAGES);
+        packages.retain(|package| package != CLOUD_KERNEL);
+        packages.extend(self::packages(BOOTABLE_PACKAGES));
+        Self { name: BOOTABLE, packages, mirror, bytes: 900 << 20 }
     }
 
     fn options(&self) -> Vec<String> {
@@ -123,6 +138,7 @@ impl Artifact for Root {
     fn title(&self) -> String {
         match self.name {
             BUILDER => "Install Debian 13 with the compilers".into(),
+            BOOTABLE => "Install Debian 13 for a node that boots from its disk".into(),
             _ => "Install Debian 13 for the node".into(),
         }
     }
@@ -166,6 +182,14 @@ mod tests {
         assert_eq!(packages("# why\na\n\n  b # because\n"), ["a", "b"]);
         let node = Root::node(None);
         assert!(node.packages.iter().any(|package| package == "crun"), "{:?}", node.packages);
+    }
+
+    #[test]
+    fn a_tree_that_boots_by_itself_has_one_kernel_and_grub_for_both_firmwares() {
+        let packages = Root::bootable(None).packages;
+        let kernels: Vec<&String> = packages.iter().filter(|package| package.starts_with("linux-image")).collect();
+        assert_eq!(kernels, ["linux-image-amd64"]);
+        assert!(["grub-pc-bin", "grub-efi-amd64-bin", "crun"].iter().all(|name| packages.iter().any(|p| p == name)));
     }
 
     #[test]

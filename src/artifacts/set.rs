@@ -17,11 +17,10 @@ use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
 use crate::artifacts::root::{self, Root};
 use crate::artifacts::source::{Build, Source};
+use crate::artifacts::virtualbox_box::{self, VirtualboxBox};
 use crate::artifacts::{cargo, preflight};
 use crate::ui::Ui;
 
-/// What a lab uses itself; all else is made only on the way to these.
-const GOALS: [&str; 2] = [node_box::NAME, KUBERNETES];
 const KUBERNETES: &str = "kubernetes";
 const WORKLOAD: &str = "workload";
 const LOADGEN: &str = "loadgen";
@@ -34,12 +33,35 @@ pub struct Spec {
     /// Where Debian comes from, as mmdebstrap takes it (a URL, a line or a file
     /// for apt); `None` is its default, the official mirror.
     pub debian_mirror: Option<String>,
+    /// Which box is made.
+    pub form: BoxForm,
+}
+
+/// What a box is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxForm {
+    /// libvirt: a file system and, beside it, kernel and initrd for a direct boot.
+    Libvirt,
+    /// `VirtualBox`: a disk that boots by itself.
+    Virtualbox,
+}
+
+impl BoxForm {
+    /// The artifact's name.
+    fn artifact(self) -> &'static str {
+        match self {
+            Self::Libvirt => node_box::NAME,
+            Self::Virtualbox => virtualbox_box::NAME,
+        }
+    }
 }
 
 /// The artifacts of a profile.
 pub struct Set {
     cache: Cache,
     all: Vec<Box<dyn Artifact>>,
+    /// What a lab uses itself; all else is made only on the way to these.
+    goals: [&'static str; 2],
 }
 
 /// What the arms are run from on this host; all of it lies in the cache.
@@ -69,26 +91,33 @@ pub struct PlanLine {
 /// What a lab is started from; all of it lies in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// The Vagrant box (libvirt).
+    /// The Vagrant box.
     pub box_file: PathBuf,
     /// A name for it that changes with its content.
     pub box_name: String,
     /// Hex SHA-256 of the box file.
     pub box_sha256: String,
-    /// The disk in the box, qcow2: one ext4 file system, no partitions.
-    pub disk: PathBuf,
-    /// The disk's size in GiB; a node's may be larger, it grows at boot.
-    pub disk_virtual_gib: u64,
-    /// The kernel, for a direct boot.
-    pub kernel: PathBuf,
-    /// Its initial RAM disk.
-    pub initrd: PathBuf,
+    /// What boots it without a boot loader, if it has none.
+    pub direct: Option<Direct>,
     /// kubectl of the nodes' version, for this host.
     pub kubectl: PathBuf,
     /// The images in the box: name to manifest digest (`sha256:…`).
     pub images: BTreeMap<String, String>,
     /// What making the box measured and recorded (`preload_seconds`, …).
     pub facts: BTreeMap<String, String>,
+}
+
+/// A node's disk without a boot loader, and what boots it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Direct {
+    /// The disk in the box, qcow2: one ext4 file system, no partitions.
+    pub disk: PathBuf,
+    /// The disk's size in GiB; a node's may be larger, it grows at boot.
+    pub disk_gib: u64,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// Its initial RAM disk.
+    pub initrd: PathBuf,
 }
 
 impl Set {
@@ -102,8 +131,14 @@ impl Set {
         push_own(&mut all, spec.debian_mirror.as_deref());
         all.push(Box::new(cargo::pause()));
         all.push(Box::new(Images { kubernetes: spec.kubernetes_version.clone() }));
-        all.push(Box::new(NodeBox));
-        Ok(Self { cache, all })
+        match spec.form {
+            BoxForm::Libvirt => all.push(Box::new(NodeBox)),
+            BoxForm::Virtualbox => {
+                all.push(Box::new(Root::bootable(spec.debian_mirror.clone())));
+                all.push(Box::new(VirtualboxBox));
+            }
+        }
+        Ok(Self { cache, all, goals: [spec.form.artifact(), KUBERNETES] })
     }
 
     /// Makes what the arms are run from on this host: nothing of Kubernetes.
@@ -130,7 +165,7 @@ impl Set {
     /// What would happen to each artifact; changes nothing.
     pub fn plan(&self) -> Result<Vec<PlanLine>> {
         let graph = Graph::of(&self.all)?;
-        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Cheap)?;
+        let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Cheap)?;
         let line = |(planned, verdict): (&Planned, Verdict)| PlanLine {
             name: planned.artifact.name().to_owned(),
             title: planned.artifact.title(),
@@ -142,28 +177,28 @@ impl Set {
     /// A sentence for each disk that is too full for what would be made.
     pub fn short_of_room(&self) -> Result<Vec<String>> {
         let graph = Graph::of(&self.all)?;
-        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Cheap)?;
+        let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Cheap)?;
         preflight::short_of_room(&self.cache, &graph, &verdicts)
     }
 
     /// Makes what is missing, after looking whether it can be made.
     pub fn ensure(&self, ui: &Ui) -> Result<Made> {
         let graph = Graph::of(&self.all)?;
-        let verdicts = engine::plan(&self.cache, &graph, &GOALS, Depth::Full)?;
+        let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Full)?;
         preflight::check(&self.cache, &graph, &verdicts)?;
-        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?)
+        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?, self.goals[0])
     }
 
     /// What is made already, if all that a lab is started from is there.
     pub fn made(&self) -> Result<Option<Made>> {
         let graph = Graph::of(&self.all)?;
         let mut entries = BTreeMap::new();
-        for goal in GOALS {
+        for goal in self.goals {
             let planned = &graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?];
             let State::Present(manifest) = self.cache.state(goal, &planned.key, Depth::Cheap)? else { return Ok(None) };
             entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
         }
-        Made::of(&entries).map(Some)
+        Made::of(&entries, self.goals[0]).map(Some)
     }
 
     /// What they consist of, read from those in the cache; one that is missing
@@ -178,7 +213,7 @@ impl Set {
                 entries.insert(name.to_owned(), Entry { dir, manifest: *manifest });
             }
         }
-        Contents::of(&entries)
+        Contents::of(&entries, self.goals[0])
     }
 
     /// The folders of this set's artifacts in the cache, whether there or not.
@@ -214,24 +249,31 @@ impl Made {
         named.filter_map(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?))).collect()
     }
 
-    fn of(entries: &BTreeMap<String, Entry>) -> Result<Self> {
+    fn of(entries: &BTreeMap<String, Entry>, form: &str) -> Result<Self> {
         let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
-        let (node, kubernetes) = (entry(node_box::NAME)?, entry(KUBERNETES)?);
+        let (node, kubernetes) = (entry(form)?, entry(KUBERNETES)?);
         let facts = &node.manifest.facts;
-        let gib = facts.get(node_box::GIB).context("the box's manifest does not say its disk's size")?;
+        let direct = (form == node_box::NAME).then(|| direct(node)).transpose()?;
         Ok(Made {
             box_file: node.dir.join(node_box::BOX),
             box_name: format!("provision-node-{}", &node.manifest.key[..16]),
             box_sha256: node.manifest.sha256(node_box::BOX)?.to_owned(),
-            disk: node.dir.join(node_box::DISK),
-            disk_virtual_gib: gib.parse().context("read the disk's size in the box's manifest")?,
-            kernel: node.dir.join(node_box::KERNEL),
-            initrd: node.dir.join(node_box::INITRD),
+            direct,
             kubectl: kubernetes.dir.join("kubectl"),
             images: node_box::digests_in(&node.manifest),
             facts: facts.clone(),
         })
     }
+}
+
+fn direct(node: &Entry) -> Result<Direct> {
+    let gib = node.manifest.facts.get(node_box::GIB).context("the box's manifest does not say its disk's size")?;
+    Ok(Direct {
+        disk: node.dir.join(node_box::DISK),
+        disk_gib: gib.parse().context("read the disk's size in the box's manifest")?,
+        kernel: node.dir.join(node_box::KERNEL),
+        initrd: node.dir.join(node_box::INITRD),
+    })
 }
 
 #[cfg(test)]
@@ -241,10 +283,12 @@ mod tests {
     #[test]
     fn from_an_empty_cache_everything_is_made_and_nothing_is_changed_by_planning() {
         let dir = tempfile::tempdir().unwrap();
-        let spec = Spec { kubernetes_version: "1.37.2".into(), debian_mirror: None };
-        let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
-        assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");
-        assert_eq!(plan.last().map(|line| line.name.as_str()), Some("box"));
-        assert!(!dir.path().join("cache").exists());
+        for (form, name) in [(BoxForm::Libvirt, "box"), (BoxForm::Virtualbox, "box-virtualbox")] {
+            let spec = Spec { kubernetes_version: "1.37.2".into(), debian_mirror: None, form };
+            let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
+            assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");
+            assert_eq!(plan.last().map(|line| line.name.as_str()), Some(name));
+            assert!(!dir.path().join("cache").exists());
+        }
     }
 }

@@ -85,6 +85,7 @@ fn ruby_reads_hostile_values_as_they_are() {
         std::fs::create_dir(session.lab.dir()).unwrap();
         let machine = r#"{"box": {"name": "b", "version": "1", "url": "u"}, "cmdline": "c"}"#;
         std::fs::write(session.lab.machine_json(), machine).unwrap();
+        std::fs::write(session.lab.ssh_key().with_extension("pub"), "ssh-ed25519 AAAA lab\n").unwrap();
         let told: Vec<Vec<String>> = serde_json::from_str(&run(dir.path(), "ruby", VAGRANT)).unwrap();
         let heard = |name: &str| {
             told.iter().find(|words| words[0] == name).map(|words| words[1..].join(" ")).unwrap_or_default()
@@ -93,6 +94,8 @@ fn ruby_reads_hostile_values_as_they_are() {
         assert_eq!(heard("title="), format!("provision lab {value}, {value}"));
         assert_eq!(heard("default_prefix="), format!("{value}-"));
         assert_eq!(heard("management_network_mac="), value);
+        // VirtualBox's name of the machine.
+        assert_eq!(heard("name="), format!("{value}-{value}"));
 
         let files = session.node_files(true).unwrap();
         std::fs::write(dir.path().join("kubeadm.yaml"), files[0].get("files/kubeadm.yaml").unwrap()).unwrap();

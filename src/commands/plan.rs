@@ -109,10 +109,14 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
         let pending = *state != MachineState::Running || *change == Change::Replaced;
         line(text, pending, &node.name, &format!("{what}{told}"))?;
     }
+    let running = states.iter().all(|state| *state == MachineState::Running);
+    for obstacle in if running { Vec::new() } else { session.provider()?.obstacles()? } {
+        writeln!(text, "  ! {obstacle}")?;
+    }
 
     writeln!(text, "\nsteps")?;
     let all = steps::all();
-    let running = states.iter().all(|state| *state == MachineState::Running)
+    let running = running
         // Its host key is not the pinned one: nothing can be asked of it yet.
         && !changes.contains(&Change::Replaced);
     if let (true, Some(made)) = (running && session.lab.known_hosts().is_file(), made) {

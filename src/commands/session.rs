@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::artifacts::set::{Made, Set, Spec};
+use crate::artifacts::set::{BoxForm, Made, Set, Spec};
 use crate::host::acceleration::{self, Verdict};
 use crate::journal::{Entry, Journal};
 use crate::kubectl::Kubectl;
@@ -17,8 +17,8 @@ use crate::lockfile::Lock;
 use crate::node::Node;
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
 use crate::provider::orphans;
-use crate::provider::vagrant::VagrantLibvirt;
-use crate::provider::{BootFiles, MachineState, Provider};
+use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
+use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{SshNode, Target};
 use crate::steps::machines::{self, Change};
 use crate::steps::{Context, NodeFiles, NodeValues};
@@ -77,6 +77,9 @@ impl Session {
 
     /// How this host will run the machines, and why.
     pub fn acceleration(&self) -> Result<Verdict> {
+        if self.profile().provider == profile::Provider::Virtualbox {
+            return Ok(Verdict { emulated: false, reason: "VirtualBox, which emulates none".into() });
+        }
         acceleration::decide(self.profile().machine.acceleration, &acceleration::probe()?)
     }
 
@@ -95,7 +98,14 @@ impl Session {
 
     /// Everything that is made for this profile.
     pub fn artifacts(&self) -> Result<Set> {
-        Set::of(&Spec { kubernetes_version: self.profile().kubernetes.version.clone(), debian_mirror: debian_mirror() })
+        Set::of(&Spec {
+            kubernetes_version: self.profile().kubernetes.version.clone(),
+            debian_mirror: debian_mirror(),
+            form: match self.profile().provider {
+                profile::Provider::Libvirt => BoxForm::Libvirt,
+                profile::Provider::Virtualbox => BoxForm::Virtualbox,
+            },
+        })
     }
 
     /// Names of the nodes, in order.
@@ -112,10 +122,11 @@ impl Session {
                 network_xml: self.network_xml()?,
                 nodes: self.node_names(),
             })),
-            profile::Provider::Virtualbox => anyhow::bail!(
-                "provider virtualbox: the Vagrantfile is rendered for it, and `provision up` cannot drive it yet\n  \
-                 use libvirt: provision up --provider libvirt"
-            ),
+            profile::Provider::Virtualbox => Ok(Box::new(VagrantVirtualbox {
+                network: self.profile().network.machines,
+                gateway: self.profile().gateway(),
+                nodes: self.node_names(),
+            })),
         }
     }
 
@@ -151,14 +162,24 @@ impl Session {
             provider: &'a str,
             network_name: String,
             network: String,
+            netmask: String,
+            prefix: u8,
+            firmware: &'a str,
+            firmware_device: &'a str,
             nodes: Vec<NodeView<'a>>,
         }
+        let network = self.profile().network.machines;
+        let (firmware, firmware_device) = virtualbox::firmware(self.profile().machine.firmware);
         let values = Values {
             lab: self.lab.name(),
             lab_prefix: self.lab.machine(""),
             provider: self.profile().provider.name(),
             network_name: network_name(&self.lab),
-            network: self.profile().network.machines.to_string(),
+            network: network.to_string(),
+            netmask: network.netmask().to_string(),
+            prefix: network.prefix_len(),
+            firmware,
+            firmware_device,
             nodes: self.nodes.iter().map(NodeView::of).collect(),
         };
         templates::render("Vagrantfile", include_str!("../../templates/Vagrantfile.tera"), &values)
@@ -176,7 +197,10 @@ impl Session {
                     node_role: node.role.name().into(),
                     node_ip: node.ip.to_string(),
                     machine_cidr: profile.network.machines.to_string(),
-                    gateway: profile.gateway().to_string(),
+                    nameserver: match profile.provider {
+                        profile::Provider::Libvirt => profile.gateway().to_string(),
+                        profile::Provider::Virtualbox => virtualbox::NAT_NAMESERVER.to_string(),
+                    },
                     emulated,
                     single_node: self.nodes.len() == 1,
                     pod_cidr: profile.network.pods.to_string(),
@@ -304,10 +328,12 @@ pub fn boot_files(made: &Made) -> BootFiles {
         box_name: made.box_name.clone(),
         box_file: made.box_file.clone(),
         box_sha256: made.box_sha256.clone(),
-        disk: made.disk.clone(),
-        disk_gib: made.disk_virtual_gib,
-        kernel: made.kernel.clone(),
-        initrd: made.initrd.clone(),
+        direct: made.direct.as_ref().map(|direct| DirectBoot {
+            disk: direct.disk.clone(),
+            disk_gib: direct.disk_gib,
+            kernel: direct.kernel.clone(),
+            initrd: direct.initrd.clone(),
+        }),
     }
 }
 

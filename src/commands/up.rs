@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use super::session::{Parts, Session, boot_files, network_name};
+use super::session::{Parts, Session, boot_files};
 use crate::artifacts::set::{Made, Set};
 use crate::bench::store;
 use crate::host::acceleration::Verdict;
@@ -17,7 +17,7 @@ use crate::lockfile::Lock;
 use crate::process::Cmd;
 use crate::profile::{NodeSpec, Provider};
 use crate::provider::MachineState;
-use crate::provider::libvirt::{self, POOL_DIR};
+use crate::provider::libvirt;
 use crate::steps::machines::Change;
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
@@ -67,13 +67,15 @@ impl Up {
 
         let consent = packages::Consent::detect(self.yes, session.ui.is_json());
         packages::offer(&session.ui, packages::Job::Lab(session.profile().provider), consent, &session.lab.log("apt"))?;
-        daemons::ensure_libvirt(&session.ui)?;
+        if session.profile().provider == Provider::Libvirt {
+            daemons::ensure_libvirt(&session.ui)?;
+        }
         let acceleration = session.acceleration()?;
         let names = session.node_names();
         let states = provider.states(&session.lab, &names)?;
         if states.iter().any(|state| *state != MachineState::Running) {
             tell_acceleration(session, &acceleration);
-            fits(session, &states)?;
+            fits(session, provider.as_ref(), &states)?;
         }
         let artifacts = session.artifacts()?;
         let made = artifacts.ensure(&session.ui)?;
@@ -133,7 +135,11 @@ fn tell_acceleration(session: &Session, acceleration: &Verdict) {
 }
 
 /// Refuses, before anything is made, what this host cannot hold.
-fn fits(session: &Session, states: &[MachineState]) -> Result<()> {
+fn fits(session: &Session, provider: &dyn crate::provider::Provider, states: &[MachineState]) -> Result<()> {
+    let obstacles = provider.obstacles()?;
+    if !obstacles.is_empty() {
+        bail!("{} starts no machine on this host:\n  {}", provider.name(), obstacles.join("\n  "));
+    }
     let networks = match session.profile().provider {
         Provider::Libvirt => libvirt::network_definitions()?,
         Provider::Virtualbox => Vec::new(),
@@ -151,6 +157,7 @@ pub(super) fn fit(
     states: &[MachineState],
     networks: &[String],
 ) -> Result<Result<Vec<String>, preflight::Misfits>> {
+    let provider = session.provider()?;
     let starting: Vec<NodeSpec> = session
         .nodes
         .iter()
@@ -163,9 +170,9 @@ pub(super) fn fit(
         networks,
         nodes: &starting,
         network: session.profile().network.machines,
-        own_networks: &[network_name(&session.lab)],
+        own_networks: &provider.own_networks(&session.lab)?,
         folders: &[
-            room("the machines' disks", POOL_DIR.into(), DISK_MIB * starting.len() as u64),
+            room("the machines' disks", provider.disks(&session.lab)?, DISK_MIB * starting.len() as u64),
             room("the lab's folder", session.lab.dir().to_owned(), LAB_MIB),
         ],
     };
@@ -192,7 +199,7 @@ fn boot(
     session.render_to(lab.dir(), acceleration.emulated)?;
     let files = boot_files(made);
     provider.prepare(lab, &files, &session.ui)?;
-    machine_file::write(lab, &files, acceleration.emulated)?;
+    machine_file::write(lab, &files, session.profile().provider, acceleration.emulated)?;
     provider.up(lab, &session.ui)
 }
 

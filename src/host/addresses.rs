@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use crate::process::{self, Cmd};
 
+/// How VirtualBox names the interfaces of its host-only networks.
+const VIRTUALBOX: &str = "vboxnet";
+
 /// A range in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Used {
@@ -15,7 +18,7 @@ pub struct Used {
     pub user: String,
     /// The range.
     pub range: Ipv4Net,
-    /// The name of libvirt's network, if it is one.
+    /// The name of libvirt's network, or of VirtualBox's interface, if it is one.
     pub network: Option<String>,
 }
 
@@ -65,7 +68,9 @@ fn merge(interfaces: &str, networks: &[String]) -> Result<Vec<Used>> {
             let range = Ipv4Net::new(address.local, address.prefixlen).with_context(|| {
                 format!("read the address {}/{} of {}", address.local, address.prefixlen, interface.ifname)
             })?;
-            used.push(Used { user: format!("interface {}", interface.ifname), range: range.trunc(), network: None });
+            let name = &interface.ifname;
+            let network = name.starts_with(VIRTUALBOX).then(|| name.clone());
+            used.push(Used { user: format!("interface {name}"), range: range.trunc(), network });
         }
     }
     Ok(used)

@@ -23,7 +23,7 @@ pub struct Demand<'a> {
     pub nodes: &'a [NodeSpec],
     /// The lab's machine network.
     pub network: Ipv4Net,
-    /// libvirt's networks that are this lab's own.
+    /// The networks (libvirt's names, VirtualBox's interfaces) that are this lab's own.
     pub own_networks: &'a [String],
     /// Room still needed in folders, which need not exist yet.
     pub folders: &'a [Room],

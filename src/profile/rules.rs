@@ -1,7 +1,11 @@
 //! What no single value can tell: rules between the fields of a profile.
 
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
 use super::path::Path;
-use super::types::{Profile, Role, RuntimeManager};
+use super::types::{Acceleration, Firmware, MAX_VIRTUALBOX_DISK_GIB, Profile, Provider, Role, RuntimeManager};
 
 /// A broken rule.
 pub struct Broken {
@@ -15,7 +19,10 @@ pub struct Broken {
 /// Every rule that `profile` breaks.
 #[must_use]
 pub fn broken(profile: &Profile) -> Vec<Broken> {
-    [overlaps(profile), control_plane(profile), manager(profile)].into_iter().flatten().collect()
+    [overlaps(profile), control_plane(profile), manager(profile), firmware(profile), virtualbox(profile)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn overlaps(profile: &Profile) -> Vec<Broken> {
@@ -66,4 +73,53 @@ fn manager(profile: &Profile) -> Vec<Broken> {
     }
     let text = "runtime.manager is \"crio\"; allowed: containerd (CRI-O is not supported yet)".into();
     vec![Broken { fields: vec![Path::default().key("runtime").key("manager")], text }]
+}
+
+fn firmware(profile: &Profile) -> Vec<Broken> {
+    if profile.machine.firmware == Firmware::Bios || profile.provider == Provider::Virtualbox {
+        return Vec::new();
+    }
+    let text = format!(
+        "machine.firmware is \"efi\" and provider is {}; allowed: bios, or provider virtualbox",
+        profile.provider.name()
+    );
+    let fields = vec![Path::default().key("machine").key("firmware"), Path::default().key("provider")];
+    vec![Broken { fields, text }]
+}
+
+/// Behind VirtualBox's NAT each machine has the same address of this range.
+const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
+
+/// What VirtualBox cannot do.
+fn virtualbox(profile: &Profile) -> Vec<Broken> {
+    if profile.provider != Provider::Virtualbox {
+        return Vec::new();
+    }
+    let provider = || Path::default().key("provider");
+    let mut broken = Vec::new();
+    if profile.machine.acceleration != Acceleration::Auto {
+        let text =
+            "provider is virtualbox, which needs virtualisation and brings its own; allowed: machine.acceleration \
+                    = \"auto\""
+                .into();
+        broken.push(Broken { fields: vec![Path::default().key("machine").key("acceleration"), provider()], text });
+    }
+    let network = &profile.network;
+    let ranges = [("machines", network.machines), ("pods", network.pods), ("services", network.services)];
+    for (name, range) in ranges.into_iter().filter(|(_, range)| range.contains(&NAT) || NAT.contains(range)) {
+        let text =
+            format!("network.{name} {range} holds {NAT}, VirtualBox's own way out of each machine; allowed: others");
+        broken.push(Broken { fields: vec![Path::default().key("network").key(name), provider()], text });
+    }
+    for (index, group) in profile.groups.iter().enumerate() {
+        if group.disk_gib > MAX_VIRTUALBOX_DISK_GIB {
+            let text = format!(
+                "nodes[{index}].disk_gib is {}; allowed with provider virtualbox: up to {MAX_VIRTUALBOX_DISK_GIB}",
+                group.disk_gib
+            );
+            let field = Path::default().key("nodes").index(index).key("disk_gib");
+            broken.push(Broken { fields: vec![field, provider()], text });
+        }
+    }
+    broken
 }

@@ -20,6 +20,8 @@ pub const MAX_MEMORY_MIB: u64 = 1 << 20;
 pub const MIN_DISK_GIB: u64 = 8;
 /// Largest disk of a node, in GiB (16 TiB, the most ext4 holds with 4 KiB blocks and 32 bits).
 pub const MAX_DISK_GIB: u64 = 16 << 10;
+/// Largest disk of a node of `VirtualBox`, in GiB: the size of the box's disk, which takes only what is written to it.
+pub const MAX_VIRTUALBOX_DISK_GIB: u64 = 64;
 /// Most nodes of one kind.
 pub const MAX_COUNT: u32 = 100;
 /// Most users of a benchmark.
@@ -95,6 +97,29 @@ pub enum BoxSource {
 pub struct Machine {
     /// The host's help in running the machines' code.
     pub acceleration: Acceleration,
+    /// What starts the machines; with provider libvirt bios, which nothing is read from: the kernel is handed over.
+    pub firmware: Firmware,
+}
+
+/// What starts a machine from its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// The BIOS of PCs.
+    Bios,
+    /// UEFI, 64 bits.
+    Efi,
+}
+
+impl Firmware {
+    /// The name that profiles use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Efi => "efi",
+        }
+    }
 }
 
 /// The host's help in running the machines' code.

@@ -9,6 +9,7 @@ use crate::ui::Ui;
 pub mod libvirt;
 pub mod orphans;
 pub mod vagrant;
+pub mod virtualbox;
 
 /// What a machine is doing, in the words of `provision status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +34,13 @@ pub struct BootFiles {
     pub box_file: std::path::PathBuf,
     /// Its SHA-256, hexadecimal.
     pub box_sha256: String,
+    /// What starts a machine without a boot loader, if the box is made for that.
+    pub direct: Option<DirectBoot>,
+}
+
+/// The parts of a direct boot, which brings no boot loader.
+#[derive(Debug, Clone)]
+pub struct DirectBoot {
     /// The disk image inside the box (qcow2).
     pub disk: std::path::PathBuf,
     /// Size of that disk as the machine sees it, GiB.
@@ -57,6 +65,23 @@ pub struct Identity {
 pub trait Provider: Send + Sync {
     /// The name in the profile.
     fn name(&self) -> &'static str;
+
+    /// What on this host stands in the way of its machines, a text each with
+    /// the next command; asked before anything is made.
+    fn obstacles(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Networks of this host that are the lab's own already: a network's name
+    /// at libvirt, or an interface's.
+    fn own_networks(&self, _lab: &Lab) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// The folder that will hold the machines' disks.
+    fn disks(&self, lab: &Lab) -> Result<std::path::PathBuf> {
+        Ok(lab.dir().to_owned())
+    }
 
     /// Each node's machine, in the order of `nodes`; reads only, in milliseconds.
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>>;

@@ -275,13 +275,5 @@ pub fn honest(error: &anyhow::Error) -> Result<(), String> {
 }
 
 fn boot_files() -> BootFiles {
-    BootFiles {
-        box_name: "provision-node-0".into(),
-        box_file: PathBuf::new(),
-        box_sha256: String::new(),
-        disk: PathBuf::new(),
-        disk_gib: 1,
-        kernel: PathBuf::new(),
-        initrd: PathBuf::new(),
-    }
+    BootFiles { box_name: "provision-node-0".into(), box_file: PathBuf::new(), box_sha256: String::new(), direct: None }
 }

@@ -27,8 +27,8 @@ pub struct NodeValues {
     pub node_ip: String,
     /// The lab's network: its machines and this host.
     pub machine_cidr: String,
-    /// The lab's network's router, which is its DNS server too.
-    pub gateway: String,
+    /// The DNS server that the machines reach.
+    pub nameserver: String,
     /// Whether the machine is emulated.
     pub emulated: bool,
     /// Whether pods run on the control plane because there is no other node.

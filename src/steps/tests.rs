@@ -66,7 +66,7 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
         node_role: "control-plane".into(),
         node_ip: "192.168.157.11".into(),
         machine_cidr: "192.168.157.0/24".into(),
-        gateway: "192.168.157.1".into(),
+        nameserver: "192.168.157.1".into(),
         emulated,
         single_node: true,
         pod_cidr: "10.244.0.0/16".into(),

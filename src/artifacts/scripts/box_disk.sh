@@ -5,13 +5,6 @@ set -euo pipefail
 
 tree=${1:?} out=${2:?} raw=${3:?} size=${4:?}
 
-# One inode for the node's own Kubernetes and for the images': less disk, one
-# page cache, and in an emulated guest one set of translated code.
-for layer in "$tree"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs/usr/local/bin/kubernetes; do
-  cmp -s "$layer" "$tree/usr/local/bin/kubernetes"
-  ln -f "$layer" "$tree/usr/local/bin/kubernetes"
-done
-
 install -m 0644 "$tree"/boot/vmlinuz-* "$out/vmlinuz"
 install -m 0644 "$tree"/boot/initrd.img-* "$out/initrd"
 

@@ -4,7 +4,7 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 
 hosts="127.0.0.1 localhost
 ${NODE_IP:?} ${NODE_NAME:?}"
-resolver="nameserver ${GATEWAY:?}
+resolver="nameserver ${NAMESERVER:?}
 options timeout:2 attempts:2"
 
 # text FILE: its text, or nothing.
@@ -22,7 +22,7 @@ check() {
   [[ $(</proc/sys/kernel/hostname) == "$NODE_NAME" && $(text /etc/hostname) == "$NODE_NAME" ]] ||
     would "name the machine $NODE_NAME"
   [[ $(text /etc/hosts) == "$hosts" ]] || would "write /etc/hosts ($NODE_IP is $NODE_NAME)"
-  [[ $(text /etc/resolv.conf) == "$resolver" ]] || would "resolve names by $GATEWAY"
+  [[ $(text /etc/resolv.conf) == "$resolver" ]] || would "resolve names by $NAMESERVER"
   local module
   for module in overlay br_netfilter; do
     [[ -d /sys/module/$module ]] || would "load the kernel module $module"

@@ -1,29 +1,18 @@
-//! Vagrant: brings the machines up; the only file that knows `vagrant`. What
-//! it says is read in its machine-readable form.
+//! libvirt's machines, brought up by Vagrant with vagrant-libvirt.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-mod output;
-
-use output::{Cause, Said, parse};
-
-use super::{BootFiles, Identity, MachineState, Provider, libvirt};
+use super::{BOX_PREFIX, BOX_VERSION, forget, prepare_console, up};
 use crate::console;
-use crate::failure::{Kind, Told};
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
-use crate::process::{Cmd, CommandFailed};
-use crate::ui::{Task, Ui};
+use crate::provider::{BootFiles, Identity, MachineState, Provider, libvirt};
+use crate::ui::Ui;
 
-/// How long `vagrant up` may take; its own waits end before.
-const UP: Duration = Duration::from_secs(30 * 60);
-const DESTROY: Duration = Duration::from_secs(5 * 60);
-/// Vagrant needs a version that is not 0 to keep a box's volume apart; what
-/// tells boxes apart is the hash in their name.
-pub const BOX_VERSION: &str = "1.0.0";
+/// Its name for Vagrant and in profiles.
+const NAME: &str = "libvirt";
 
 /// Machines of libvirt, brought up by Vagrant with vagrant-libvirt.
 #[derive(Debug)]
@@ -61,7 +50,15 @@ impl PoolNames {
 
 impl Provider for VagrantLibvirt {
     fn name(&self) -> &'static str {
-        "libvirt"
+        NAME
+    }
+
+    fn own_networks(&self, _lab: &Lab) -> Result<Vec<String>> {
+        Ok(vec![self.network_name.clone()])
+    }
+
+    fn disks(&self, _lab: &Lab) -> Result<PathBuf> {
+        Ok(libvirt::POOL_DIR.into())
     }
 
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>> {
@@ -92,9 +89,9 @@ impl Provider for VagrantLibvirt {
 
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()> {
         let task = ui.task("machines", format!("Start {} with Vagrant", self.nodes.join(", ")));
-        let booted = match vagrant_up(lab, &task) {
+        let booted = match up(lab, NAME, &task) {
             // What an interrupted `up` asked of libvirt may be done only now.
-            Err(error) if !error.is::<Interrupted>() && mend(lab, &self.nodes)? => vagrant_up(lab, &task),
+            Err(error) if !error.is::<Interrupted>() && mend(lab, &self.nodes)? => up(lab, NAME, &task),
             booted => booted,
         };
         task.close(booted.map_err(|error| match error.is::<Interrupted>() {
@@ -105,18 +102,7 @@ impl Provider for VagrantLibvirt {
 
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
         let mut removed = Vec::new();
-        // Vagrant's own records first, so that `vagrant global-status` forgets
-        // the machines too; whatever state it is in, libvirt is cleaned below.
-        if lab.dir().join(".vagrant").is_dir() && lab.vagrantfile().is_file() {
-            let task = ui.task("vagrant-destroy", "Let Vagrant forget the machines");
-            let forgotten =
-                vagrant(lab, &["destroy", "--force"]).timeout(DESTROY).run_logged(&lab.log("vagrant"), |_| {});
-            match forgotten {
-                Ok(()) => task.done(""),
-                Err(error) if error.is::<Interrupted>() => return Err(error),
-                Err(_) => task.skip("Vagrant could not; libvirt is asked directly"),
-            }
-        }
+        forget(lab, NAME, ui)?;
         for node in nodes {
             let domain = lab.machine(node);
             if libvirt::remove_domain(&domain)? {
@@ -174,16 +160,14 @@ fn disk_of(machine: &str) -> String {
     format!("{machine}.img")
 }
 
-/// All boxes' names begin so, and with them their volumes' names.
-pub const BOX_PREFIX: &str = "provision-node-";
-
 /// Copies disk, kernel and initial RAM disk into the pool, where QEMU's user
 /// may read them.
 fn upload(files: &BootFiles) -> Result<()> {
+    let direct = files.direct.as_ref().context("the box has no kernel beside its disk")?;
     libvirt::ensure_pool()?;
     let names = PoolNames::of(&files.box_name);
-    libvirt::upload_volume(&names.disk, &files.disk, "qcow2", files.disk_gib << 30)?;
-    for (name, file) in [(&names.kernel, &files.kernel), (&names.initrd, &files.initrd)] {
+    libvirt::upload_volume(&names.disk, &direct.disk, "qcow2", direct.disk_gib << 30)?;
+    for (name, file) in [(&names.kernel, &direct.kernel), (&names.initrd, &direct.initrd)] {
         let size = std::fs::metadata(file).with_context(|| format!("look at {}", file.display()))?.len();
         libvirt::upload_volume(name, file, "raw", size)?;
     }
@@ -193,61 +177,4 @@ fn upload(files: &BootFiles) -> Result<()> {
 /// The path at which QEMU finds a volume of the pool.
 pub fn pool_path(name: &str) -> Result<PathBuf> {
     libvirt::volume_path(name)?.map(PathBuf::from).with_context(|| format!("volume {name} is not in the pool"))
-}
-
-/// Our file, so that we may read what the log daemon appends to it.
-fn prepare_console(path: &std::path::Path) -> Result<()> {
-    crate::paths::create_dir(path.parent().unwrap_or(path))?;
-    std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map(drop)
-        .with_context(|| format!("create {}", path.display()))
-}
-
-fn vagrant(lab: &Lab, args: &[&str]) -> Cmd {
-    Cmd::new("vagrant")
-        .args(args)
-        .dir(lab.dir())
-        .env("VAGRANT_CWD", lab.dir())
-        .env("VAGRANT_DOTFILE_PATH", lab.dir().join(".vagrant"))
-        .env("VAGRANT_DEFAULT_PROVIDER", "libvirt")
-        .env("VAGRANT_CHECKPOINT_DISABLE", "1")
-        .env("PROVISION_STATE", lab.dir().parent().unwrap_or(lab.dir()))
-        // Values come from the rendered profile, which holds these overrides already.
-        .env_remove("CPUS")
-        .env_remove("MEMORY")
-        .env_remove("PROVIDER")
-}
-
-/// What a failure's cause is found to be in `text`, for the tests of its readers.
-#[cfg(test)]
-pub(crate) fn read_output(text: &str) -> Option<String> {
-    let mut cause = Cause::default();
-    text.lines().for_each(|line| cause.see(line));
-    cause.found().map(|found| found.text)
-}
-
-fn vagrant_up(lab: &Lab, task: &Task) -> Result<()> {
-    let mut cause = Cause::default();
-    let result = vagrant(lab, &["up", "--no-provision", "--no-destroy-on-error", "--parallel", "--machine-readable"])
-        .timeout(UP)
-        .run_logged(&lab.log("vagrant"), |line| {
-            cause.see(line);
-            if let Some(Said { text, .. }) = parse(line) {
-                task.say(&text);
-            }
-        });
-    match result {
-        Err(error) => match (error.downcast_ref::<CommandFailed>(), cause.found()) {
-            (Some(failed), Some(cause)) if failed.log.is_some() => {
-                let log = lab.log("vagrant");
-                let text = format!("vagrant up: {}\n  full log: {}", cause.text, log.display());
-                Err(Told { kind: Kind::Vagrant, reason: cause.class, text, log: Some(log) }.into())
-            }
-            _ => Err(error),
-        },
-        Ok(()) => Ok(()),
-    }
 }
