@@ -55,6 +55,11 @@ impl Kubectl {
         self.cmd().args(["apply", "-f", "-"]).stdin(manifest).read().map(drop).context("apply a manifest")
     }
 
+    /// Makes new objects of a manifest, which is not kept in their annotations.
+    pub fn create(&self, manifest: &str) -> Result<()> {
+        self.cmd().args(["create", "-f", "-"]).stdin(manifest).read().map(drop).context("create from a manifest")
+    }
+
     /// Whether the cluster differs from a manifest; empty if it does not.
     pub fn diff(&self, manifest: &str) -> Result<String> {
         let output = self.cmd().args(["diff", "-f", "-"]).stdin(manifest).output()?;

@@ -106,7 +106,26 @@ fn wrong_shapes_are_named() {
 fn rules_between_fields_are_kept() {
     let text = "[[nodes]]\nrole = \"worker\"\ncount = 2\n[runtime]\nmanager = \"crio\"\n[network]\nservices = \"10.244.0.0/20\"\n";
     assert_snapshot!(load(text).unwrap_err());
-    assert_snapshot!(load("[[nodes]]\n[[nodes]]\nrole = \"worker\"\n").unwrap_err());
+    // More control planes than etcd's majority makes use of, and addresses for fewer nodes than wanted.
+    let text = "[[nodes]]\ncount = 2\n[[nodes]]\nrole = \"worker\"\ncount = 4\n[network]\nmachines = \"192.168.157.0/28\"\npods = \"10.244.0.0/23\"\n";
+    assert_snapshot!(load(text).unwrap_err());
+}
+
+#[test]
+fn the_profiles_that_come_with_it_are_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let nodes = |name: &str| {
+        let sources = Sources { file: Some(folder.join(name)), ..Sources::default() };
+        let profile = profile::load(&sources, &|_| None).unwrap().profile;
+        let nodes: Vec<String> =
+            profile.nodes().iter().map(|node| format!("{} {}", node.name, node.role.name())).collect();
+        (profile.api_address().to_string(), nodes.join(", "))
+    };
+    assert_eq!(nodes("lab.toml"), ("192.168.159.11".into(), "node1 control-plane, node2 worker, node3 worker".into()));
+    assert_eq!(
+        nodes("ha.toml"),
+        ("192.168.160.10".into(), "node1 control-plane, node2 control-plane, node3 control-plane".into())
+    );
 }
 
 #[test]

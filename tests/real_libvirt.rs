@@ -103,6 +103,35 @@ fn a_network_is_made_once_and_removed_once() {
 }
 
 #[test]
+fn machines_that_are_new_get_an_address_in_a_network_that_runs() {
+    let _alone = Alone::start();
+    let name = "ci-test-network";
+    let with = |hosts: &[(u8, u8)]| {
+        let host = |(machine, place): &(u8, u8)| {
+            format!("<host mac='52:54:00:00:00:0{machine}' name='node{machine}' ip='192.168.247.{place}'/>")
+        };
+        let hosts: String = hosts.iter().map(host).collect();
+        network(name).replace("'255.255.255.0'/>", &format!("'255.255.255.0'><dhcp>{hosts}</dhcp></ip>"))
+    };
+    let known = || -> Vec<String> {
+        let xml = virsh(&["net-dumpxml", name]).read().unwrap();
+        xml.lines().filter(|line| line.contains("<host ")).map(|line| line.trim().to_owned()).collect()
+    };
+    libvirt::ensure_network(name, &with(&[(1, 11)])).unwrap();
+    let first = "<host mac='52:54:00:00:00:01' name='node1' ip='192.168.247.11'/>";
+    assert_eq!(known(), [first]);
+    // One more, and one in the place of another.
+    libvirt::ensure_network(name, &with(&[(1, 11), (2, 12)])).unwrap();
+    libvirt::ensure_network(name, &with(&[(1, 11), (3, 12)])).unwrap();
+    assert_eq!(known(), [first, "<host mac='52:54:00:00:00:03' name='node3' ip='192.168.247.12'/>"]);
+    libvirt::remove_host(name, "node3").unwrap();
+    assert_eq!(known(), [first]);
+    // Not of the running network only.
+    let kept = virsh(&["net-dumpxml", "--inactive", name]).read().unwrap();
+    assert!(kept.contains("node1") && !kept.contains("node3"), "{kept}");
+}
+
+#[test]
 fn a_network_whose_range_is_taken_is_named_with_the_way_to_look() {
     let _alone = Alone::start();
     libvirt::ensure_network("ci-test-first", &network("ci-test-first")).unwrap();

@@ -128,8 +128,8 @@ impl dyn Arm + '_ {
         self.mode() != Mode::Native
     }
 
-    /// Pod and service of the name `name` as a manifest.
-    pub fn manifest(&self, name: &str) -> Result<String> {
+    /// Pod and service of the name `name`, the pod on node `node`, as a manifest.
+    pub fn manifest(&self, name: &str, node: &str) -> Result<String> {
         #[derive(Serialize)]
         struct Values<'a> {
             name: &'a str,
@@ -138,10 +138,12 @@ impl dyn Arm + '_ {
             runtime: &'a str,
             annotations: &'a [(&'static str, &'static str)],
             namespace: &'a str,
+            node: &'a str,
             port: u16,
         }
         let values = Values {
             name,
+            node,
             image: self.image(),
             command: self.content().path,
             runtime: self.runtime().name(),
@@ -160,7 +162,9 @@ mod tests {
     #[test]
     fn a_wasm_arm_asks_for_wasmedge_and_the_native_one_does_not() {
         insta::assert_snapshot!(wasm_aot::WasmAot.manifest_for_test());
-        assert!(!(&native_static::NativeStatic as &dyn Arm).manifest("x").unwrap().contains("module.wasm.image"));
+        assert!(
+            !(&native_static::NativeStatic as &dyn Arm).manifest("x", "node1").unwrap().contains("module.wasm.image")
+        );
     }
 
     #[test]
@@ -178,7 +182,7 @@ mod tests {
 
     impl wasm_aot::WasmAot {
         fn manifest_for_test(&self) -> String {
-            (self as &dyn Arm).manifest("wasm-aot").unwrap()
+            (self as &dyn Arm).manifest("wasm-aot", "node1").unwrap()
         }
     }
 }

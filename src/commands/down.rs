@@ -6,8 +6,9 @@ use clap::Args;
 use super::Session;
 use crate::host::daemons;
 use crate::host::packages::Consent;
+use crate::interrupt::Interrupted;
 use crate::paths;
-use crate::profile::Provider;
+use crate::profile::{Provider, Role};
 use crate::provider::libvirt;
 use crate::provider::orphans::{self, Orphan};
 
@@ -15,14 +16,17 @@ use crate::provider::orphans::{self, Orphan};
 #[derive(Debug, Default, Args)]
 pub struct Down {
     /// Remove its benchmark results too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "node")]
     results: bool,
     /// Remove instead what other labs left at libvirt whose folders are gone: shows it and asks
-    #[arg(long, conflicts_with = "results")]
+    #[arg(long, conflicts_with_all = ["results", "node"])]
     orphans: bool,
     /// Remove orphans without asking
     #[arg(long, short, requires = "orphans")]
     yes: bool,
+    /// Remove this worker only: drain it, take it out of the cluster, remove its machine
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
 }
 
 impl Down {
@@ -35,6 +39,9 @@ impl Down {
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         if session.profile().provider == Provider::Libvirt && libvirt::must_answer().is_err() {
             daemons::ensure_libvirt(&session.ui)?;
+        }
+        if let Some(node) = &self.node {
+            return one(session, node);
         }
         let removed = session.provider()?.destroy(&session.lab, &session.node_names(), &session.ui)?;
         for what in &removed {
@@ -80,4 +87,44 @@ impl Down {
         }
         Ok(())
     }
+}
+
+/// Takes one worker away. The rest of the lab goes on.
+fn one(session: &Session, node: &str) -> Result<()> {
+    let lab = &session.lab;
+    lab.must_exist()?;
+    let spec = session.nodes.iter().find(|spec| spec.name == node);
+    if spec.is_some_and(|spec| spec.role == Role::ControlPlane) {
+        bail!("{node} holds the control plane of lab `{}`\n  remove the whole lab: provision down", lab.name());
+    }
+    let provider = session.provider()?;
+    let names = session.node_names();
+    if spec.is_none() && !provider.leftovers(lab, &names)?.iter().any(|left| left == node) {
+        bail!("lab `{}` has no node `{node}`; its nodes: {}", lab.name(), names.join(", "));
+    }
+    if let Some(made) = session.artifacts()?.made()?.filter(|_| lab.kubeconfig().is_file()) {
+        let kubectl = session.kubectl(&made);
+        let task = session.ui.task("drain", format!("Drain {node} and take it out of the cluster"));
+        let drain = ["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=90s"];
+        let left = match kubectl.read(&["get", "node", node, "--ignore-not-found", "-o", "name"]) {
+            Ok(known) if known.is_empty() => Ok(()),
+            // A node that hangs cannot be drained, and goes all the same.
+            Ok(_) => {
+                let drained = kubectl.read(&drain);
+                kubectl.read(&["delete", "node", node, "--ignore-not-found"]).and(drained).map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        match left {
+            Ok(()) => task.done(""),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => task.fail(&error),
+        }
+    }
+    for what in provider.remove(lab, node)? {
+        session.ui.note(&format!("removed {what}"));
+    }
+    let next = if spec.is_some() { "; the profile has it: provision up makes it anew" } else { "" };
+    session.ui.note(&format!("{node} of lab `{}` is gone{next}", lab.name()));
+    Ok(())
 }

@@ -67,14 +67,18 @@ fn values(session: &Session, text: &mut String) -> Result<()> {
 /// installs them.
 pub(super) fn machines(session: &Session) -> Result<(Vec<MachineState>, Vec<Change>)> {
     let names = session.node_names();
-    let lacking = packages::missing(Job::Lab(session.profile().provider));
-    if lacking.iter().any(|need| need.asks_for_machines()) {
+    if !can_be_asked(session) {
         return Ok((vec![MachineState::Absent; names.len()], vec![Change::New; names.len()]));
     }
     let provider = session.provider()?;
     let states = provider.states(&session.lab, &names)?;
     let changes = session.changes(provider.as_ref(), &states)?;
     Ok((states, changes))
+}
+
+/// Whether the programs are there that know of machines.
+fn can_be_asked(session: &Session) -> bool {
+    !packages::missing(Job::Lab(session.profile().provider)).iter().any(|need| need.asks_for_machines())
 }
 
 /// Writes the changes down and counts them.
@@ -114,6 +118,12 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
         writeln!(text, "  ! {obstacle}")?;
     }
 
+    if can_be_asked(session) {
+        for node in session.provider()?.leftovers(&session.lab, &session.node_names())? {
+            writeln!(text, "  ! {node}: not in the profile (any more); remove it: provision down --node {node}")?;
+        }
+    }
+
     writeln!(text, "\nsteps")?;
     let all = steps::all();
     let running = running
@@ -128,7 +138,7 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
             }
         }
     } else {
-        for step in &all {
+        for step in all.iter().filter(|step| step.concerns(&session.nodes)) {
             line(text, true, step.name(), step.title())?;
         }
     }

@@ -15,13 +15,13 @@ use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::lockfile::Lock;
 use crate::node::Node;
-use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
+use crate::profile::{self, Loaded, NodeSpec, Profile, Role, Sources};
 use crate::provider::orphans;
 use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{SshNode, Target};
 use crate::steps::machines::{self, Change};
-use crate::steps::{Context, NodeFiles, NodeValues};
+use crate::steps::{Context, NodeFiles, NodeValues, Route};
 use crate::ui::Ui;
 use crate::{lockfile, paths, secrets, templates};
 
@@ -188,19 +188,30 @@ impl Session {
     /// The files of each node, in order.
     pub fn node_files(&self, emulated: bool) -> Result<Vec<NodeFiles>> {
         let profile = self.profile();
-        self.nodes
-            .iter()
-            .map(|node| {
+        let several = profile.control_planes() > 1;
+        (0u32..)
+            .zip(&self.nodes)
+            .map(|(index, node)| {
+                let others = || self.nodes.iter().filter(|other| other.name != node.name);
+                let peers = others().filter(|other| several && other.role == Role::ControlPlane);
                 NodeFiles::render(&NodeValues {
                     lab: self.lab.name().into(),
                     node_name: node.name.clone(),
                     node_role: node.role.name().into(),
+                    first: index == 0,
                     node_ip: node.ip.to_string(),
                     machine_cidr: profile.network.machines.to_string(),
                     nameserver: match profile.provider {
                         profile::Provider::Libvirt => profile.gateway().to_string(),
                         profile::Provider::Virtualbox => virtualbox::NAT_NAMESERVER.to_string(),
                     },
+                    node_pods: node.pods.to_string(),
+                    routes: others()
+                        .map(|other| Route { pods: other.pods.to_string(), via: other.ip.to_string() })
+                        .collect(),
+                    api_address: profile.api_address().to_string(),
+                    control_plane_peers: peers.map(|peer| peer.ip.to_string()).collect(),
+                    api_priority: 200 - index.min(100),
                     emulated,
                     single_node: self.nodes.len() == 1,
                     pod_cidr: profile.network.pods.to_string(),
@@ -300,6 +311,7 @@ impl Parts {
         Context {
             profile: session.profile(),
             lab: &session.lab,
+            specs: &session.nodes,
             nodes: &self.nodes,
             files: &self.files,
             kubectl: &self.kubectl,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::lab::Holder;
+use crate::profile::Role;
 use crate::provider::MachineState;
 use crate::steps::Proof;
 use crate::steps::machines::Change;
@@ -42,6 +43,7 @@ struct Report {
 struct Machine {
     node: String,
     machine: String,
+    role: &'static str,
     state: MachineState,
     /// What became of it since the last `up`: `same`, `new`, `restarted`, `replaced` or `vanished`.
     change: Change,
@@ -72,6 +74,7 @@ impl Status {
             .map(|((node, state), change)| Machine {
                 node: node.name.clone(),
                 machine: lab.machine(&node.name),
+                role: node.role.name(),
                 state,
                 change,
                 ip: node.ip.to_string(),
@@ -79,11 +82,12 @@ impl Status {
                 memory_mib: node.memory_mib,
             })
             .collect();
-        let runs = machines.first().is_some_and(|machine| machine.state == MachineState::Running);
-        let api = runs
-            && session.nodes.first().is_some_and(|node| {
-                TcpStream::connect_timeout(&SocketAddr::new(node.ip.into(), 6443), API_TIMEOUT).is_ok()
-            });
+        let running = |role: Role| {
+            let mut all = session.nodes.iter().zip(&machines);
+            all.any(|(node, machine)| node.role == role && machine.state == MachineState::Running)
+        };
+        let address = SocketAddr::new(session.profile().api_address().into(), 6443);
+        let api = running(Role::ControlPlane) && TcpStream::connect_timeout(&address, API_TIMEOUT).is_ok();
         // A proof holds for the machines on which it was made.
         let there = machines.iter().all(|machine| !matches!(machine.change, Change::Replaced | Change::Vanished));
         let proof = Proof::load(lab).filter(|_| there).map(|proof| {
@@ -117,10 +121,11 @@ fn plain(report: &Report) -> String {
     for machine in &report.machines {
         let state = format!("{:?}", machine.state).to_lowercase();
         text.push_str(&format!(
-            "  {:8} {:8} {}  {} CPUs, {} MiB{}\n",
+            "  {:8} {:8} {}  {}, {} CPUs, {} MiB{}\n",
             machine.node,
             state,
             machine.ip,
+            machine.role,
             machine.cpus,
             machine.memory_mib,
             machine.change.told().map(|told| format!("  ({told})")).unwrap_or_default()

@@ -102,6 +102,11 @@ impl Up {
         let met: Result<Vec<_>> = names.iter().map(|node| provider.identity(&session.lab, node)).collect();
         steps::machines::meet(&cx, met?)?;
         let summary = steps::run(&steps, &selection, &cx)?;
+        for node in provider.leftovers(&session.lab, &names)? {
+            session.ui.warn(&format!(
+                "{node} has a machine of this lab and is not in the profile (any more)\n  remove it: provision down --node {node}"
+            ));
+        }
         report(session, &summary, started.elapsed())
     }
 

@@ -2,12 +2,17 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
 use super::types::{Profile, Role};
 
 /// The first machine's place in the lab's network; the gateway has place 1.
 const FIRST_PLACE: u32 = 11;
+/// The place of the address that several control planes share.
+const API_PLACE: u32 = 10;
+/// How much of the pods' range each node takes.
+const PODS_PREFIX: u8 = 24;
 /// The place of the cluster's DNS in the range of Services, as kubeadm has it.
 const DNS_PLACE: u32 = 10;
 
@@ -26,15 +31,20 @@ pub struct NodeSpec {
     pub disk_gib: u64,
     /// Its fixed address in the lab's network.
     pub ip: Ipv4Addr,
+    /// The addresses of its pods.
+    pub pods: Ipv4Net,
     /// Its MAC address, the same at every start.
     pub mac: String,
 }
 
 impl Profile {
-    /// The machines, in the order of the profile.
+    /// The machines: control planes first, otherwise in the order of the
+    /// profile, so that one more worker at the end changes nothing of the others.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeSpec> {
-        let groups = self.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.count as usize));
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by_key(|group| group.role != Role::ControlPlane);
+        let groups = groups.into_iter().flat_map(|group| std::iter::repeat_n(group, group.count as usize));
         (0u32..)
             .zip(groups)
             .map(|(index, group)| {
@@ -45,11 +55,35 @@ impl Profile {
                     memory_mib: group.memory_mib,
                     disk_gib: group.disk_gib,
                     ip: place(self.network.machines, FIRST_PLACE + index),
+                    pods: pods_of(self.network.pods, index),
                     mac: mac(&self.name, &name),
                     name,
                 }
             })
             .collect()
+    }
+
+    /// How many nodes hold the control plane.
+    #[must_use]
+    pub fn control_planes(&self) -> u32 {
+        self.groups.iter().filter(|group| group.role == Role::ControlPlane).map(|group| group.count).sum()
+    }
+
+    /// Where the cluster's API is reached: at the only control plane, or at the
+    /// address that several of them share.
+    #[must_use]
+    pub fn api_address(&self) -> Ipv4Addr {
+        let place_of_api = if self.control_planes() > 1 { API_PLACE } else { FIRST_PLACE };
+        place(self.network.machines, place_of_api)
+    }
+
+    /// How many nodes the address ranges have room for: of the machines, of the pods.
+    #[must_use]
+    pub fn room(&self) -> (u32, u32) {
+        let hosts = 1u32 << (32 - self.network.machines.prefix_len());
+        let pods = 1u32 << PODS_PREFIX.saturating_sub(self.network.pods.prefix_len());
+        // Without the last address, which is the broadcast's.
+        (hosts.saturating_sub(FIRST_PLACE + 1), pods)
     }
 
     /// The name of a node's machine at the provider: `<lab>-<node>`.
@@ -75,6 +109,12 @@ fn place(network: ipnet::Ipv4Net, place: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(network.network().to_bits() + place)
 }
 
+fn pods_of(pods: Ipv4Net, index: u32) -> Ipv4Net {
+    let base = u64::from(pods.network().to_bits()) + (u64::from(index) << (32 - PODS_PREFIX));
+    // A profile with more nodes than ranges is refused by the rules; until then nothing may panic.
+    Ipv4Net::new(Ipv4Addr::from_bits(base as u32), PODS_PREFIX).unwrap_or(pods)
+}
+
 /// QEMU's locally administered prefix and 24 bits that differ by lab and node.
 fn mac(lab: &str, node: &str) -> String {
     let hash = Sha256::digest(format!("{lab}/{node}"));
@@ -84,6 +124,26 @@ fn mac(lab: &str, node: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::default_profile;
+    use super::super::types::Role;
+
+    #[test]
+    fn control_planes_come_first_and_each_node_has_pods_of_its_own() {
+        let mut profile = default_profile();
+        let mut workers = profile.groups[0].clone();
+        workers.role = Role::Worker;
+        workers.count = 2;
+        profile.groups.insert(0, workers);
+        let nodes = profile.nodes();
+        let told: Vec<String> = nodes.iter().map(|n| format!("{} {} {}", n.name, n.role.name(), n.pods)).collect();
+        assert_eq!(
+            told,
+            ["node1 control-plane 10.244.0.0/24", "node2 worker 10.244.1.0/24", "node3 worker 10.244.2.0/24"]
+        );
+        assert_eq!(profile.api_address(), nodes[0].ip);
+        profile.groups[1].count = 3;
+        assert_eq!(profile.api_address().to_string(), "192.168.157.10");
+        assert_eq!(profile.room(), (244, 256));
+    }
 
     #[test]
     fn machines_have_fixed_names_and_addresses() {

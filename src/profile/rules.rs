@@ -19,7 +19,7 @@ pub struct Broken {
 /// Every rule that `profile` breaks.
 #[must_use]
 pub fn broken(profile: &Profile) -> Vec<Broken> {
-    [overlaps(profile), control_plane(profile), manager(profile), firmware(profile), virtualbox(profile)]
+    [overlaps(profile), control_plane(profile), room(profile), manager(profile), firmware(profile), virtualbox(profile)]
         .into_iter()
         .flatten()
         .collect()
@@ -44,27 +44,60 @@ fn overlaps(profile: &Profile) -> Vec<Broken> {
         .collect()
 }
 
+/// Most control planes: more members of etcd make it slower and hardly safer.
+const MAX_CONTROL_PLANES: u32 = 7;
+
 fn control_plane(profile: &Profile) -> Vec<Broken> {
-    let count = |role: Option<Role>| -> u32 {
-        let groups = profile.groups.iter().filter(|group| role.is_none_or(|role| group.role == role));
-        groups.map(|group| group.count).sum()
+    let fields = |name: &str| (0..profile.groups.len()).map(|index| group(index).key(name)).collect::<Vec<_>>();
+    let counts_of_control_planes = || {
+        let groups = profile.groups.iter().enumerate().filter(|(_, group)| group.role == Role::ControlPlane);
+        groups.map(|(index, _)| group(index).key("count")).collect::<Vec<_>>()
     };
-    let fields = |name: &str| {
-        (0..profile.groups.len()).map(|index| Path::default().key("nodes").index(index).key(name)).collect()
-    };
-    let mut broken = Vec::new();
-    if count(Some(Role::ControlPlane)) == 0 {
-        let text = "no node has role control-plane; allowed: one control-plane node".into();
-        broken.push(Broken { fields: fields("role"), text });
+    match profile.control_planes() {
+        0 => vec![Broken {
+            fields: fields("role"),
+            text: "no node has role control-plane; allowed: 1, 3, 5 or 7 control-plane nodes".into(),
+        }],
+        count if count > MAX_CONTROL_PLANES => vec![Broken {
+            fields: counts_of_control_planes(),
+            text: format!("the profile asks for {count} control-plane nodes; allowed: 1, 3, 5 or 7"),
+        }],
+        count if count % 2 == 0 => vec![Broken {
+            fields: counts_of_control_planes(),
+            text: format!(
+                "the profile asks for {count} control-plane nodes; allowed: 1, 3, 5 or 7 (etcd needs more than half of \
+                 them: {count} bear the loss of {}, and so does {})",
+                (count - 1) / 2,
+                count - 1
+            ),
+        }],
+        _ => Vec::new(),
     }
-    let total = count(None);
-    if total > 1 {
-        let text = format!(
-            "the profile asks for {total} nodes; allowed: one control-plane node (labs of several nodes are not supported yet)"
-        );
-        broken.push(Broken { fields: fields("count"), text });
-    }
-    broken
+}
+
+fn group(index: usize) -> Path {
+    Path::default().key("nodes").index(index)
+}
+
+/// Every node needs an address, and a range for its pods.
+fn room(profile: &Profile) -> Vec<Broken> {
+    let total: u32 = profile.groups.iter().map(|group| group.count).sum();
+    let (machines, pods) = profile.room();
+    let network = &profile.network;
+    [("machines", network.machines, machines, "addresses of nodes"), ("pods", network.pods, pods, "nodes' /24")]
+        .into_iter()
+        .filter(|(_, _, room, _)| total > *room)
+        .map(|(name, range, room, what)| {
+            let mut fields = vec![Path::default().key("network").key(name)];
+            fields.extend((0..profile.groups.len()).map(|index| group(index).key("count")));
+            Broken {
+                fields,
+                text: format!(
+                    "network.{name} {range} has room for {room} {what}, and the profile asks for {total} nodes; allowed: a wider range or fewer nodes"
+                ),
+            }
+        })
+        .collect()
 }
 
 fn manager(profile: &Profile) -> Vec<Broken> {
@@ -103,6 +136,12 @@ fn virtualbox(profile: &Profile) -> Vec<Broken> {
                     = \"auto\""
                 .into();
         broken.push(Broken { fields: vec![Path::default().key("machine").key("acceleration"), provider()], text });
+    }
+    if profile.control_planes() > 1 {
+        let text = "provider is virtualbox, with which control planes cannot share an address yet; allowed: one \
+                    control-plane node"
+            .into();
+        broken.push(Broken { fields: vec![provider()], text });
     }
     let network = &profile.network;
     let ranges = [("machines", network.machines), ("pods", network.pods), ("services", network.services)];

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+mod network;
+
+pub use network::{ensure_network, network_definitions, remove_host, remove_network};
+
 use super::{Identity, MachineState};
 use crate::process::{Captured, Cmd};
 
@@ -149,42 +153,6 @@ pub fn ensure_pool() -> Result<()> {
         virsh(&["pool-start", POOL]).read().context("start the storage pool")?;
     }
     Ok(())
-}
-
-/// Makes the network from `xml` (or makes it anew if its definition has
-/// changed and no machine uses it) and starts it. `fingerprint` names the
-/// definition: libvirt stores XML in its own words, so texts cannot be compared.
-pub fn ensure_network(name: &str, xml: &str) -> Result<()> {
-    let known = names(&["net-list", "--all", "--name"])?.iter().any(|known| known == name);
-    if !known {
-        let file = tempfile::NamedTempFile::new().context("create a file for the network's XML")?;
-        std::fs::write(file.path(), xml).context("write the network's XML")?;
-        virsh(&["net-define"]).arg(file.path()).read().with_context(|| format!("define network {name}"))?;
-    }
-    if !names(&["net-list", "--name"])?.iter().any(|active| active == name) {
-        virsh(&["net-start", name]).read().with_context(|| {
-            format!("start network {name} (is its address range in use? `ip addr` and `virsh net-list --all` tell)")
-        })?;
-    }
-    Ok(())
-}
-
-/// The XML of each network, active or not.
-pub fn network_definitions() -> Result<Vec<String>> {
-    let describe =
-        |name: &String| virsh(&["net-dumpxml", name]).read().with_context(|| format!("describe network {name}"));
-    names(&["net-list", "--all", "--name"])?.iter().map(describe).collect()
-}
-
-/// Removes a network; whether there was one.
-pub fn remove_network(name: &str) -> Result<bool> {
-    if !names(&["net-list", "--all", "--name"])?.iter().any(|known| known == name) {
-        return Ok(false);
-    }
-    // It may be inactive already; undefine says if something is really wrong.
-    virsh(&["net-destroy", name]).output()?;
-    virsh(&["net-undefine", name]).read().with_context(|| format!("remove network {name}"))?;
-    Ok(true)
 }
 
 /// The path of a volume, if the pool has it.

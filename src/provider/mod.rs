@@ -99,6 +99,17 @@ pub trait Provider: Send + Sync {
     /// that runs is left alone.
     fn up(&self, lab: &Lab, ui: &Ui) -> Result<()>;
 
+    /// Nodes that have a machine of this lab and are none of `nodes`: a profile
+    /// that has shrunk leaves them behind.
+    fn leftovers(&self, _lab: &Lab, _nodes: &[String]) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes one node's machine away and says what that was, a line each.
+    fn remove(&self, _lab: &Lab, node: &str) -> Result<Vec<String>> {
+        anyhow::bail!("provider {} cannot take {node} away alone", self.name())
+    }
+
     /// Takes away everything of the lab that is at the provider and says what
     /// that was, a line each. What is already gone is no error.
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>>;

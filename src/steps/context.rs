@@ -8,13 +8,17 @@ use anyhow::{Context as _, Result};
 
 use super::{Check, NodeFiles};
 use crate::cluster::Cluster;
+use crate::failure::Annotated;
 use crate::interrupt::{self, Interrupted};
 use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
-use crate::node::Node;
-use crate::profile::Profile;
+use crate::node::{Node, NodeCommandFailed, ScriptFailed};
+use crate::profile::{NodeSpec, Profile, Role};
 use crate::ui::Ui;
+
+/// How long the API may take to answer a question.
+const API: Duration = Duration::from_secs(120);
 
 /// The lab whose machines run, as steps see it.
 pub struct Context<'a> {
@@ -22,6 +26,8 @@ pub struct Context<'a> {
     pub profile: &'a Profile,
     /// Its folder.
     pub lab: &'a Lab,
+    /// What its nodes are, in the same order as the next two.
+    pub specs: &'a [NodeSpec],
     /// Its nodes, the first is the first control plane.
     pub nodes: &'a [Box<dyn Node>],
     /// The files of each node, in the same order.
@@ -52,21 +58,51 @@ impl Context<'_> {
         self.nodes.first().map(AsRef::as_ref).context("the lab has no node")
     }
 
-    /// What the node-side step `name` would change, over all nodes. All steps
-    /// of all nodes are asked at once, the first time.
-    pub fn node_check(&self, name: &str) -> Result<Check> {
+    /// The node that proves and measures: servers and load share it, so that
+    /// the load never leaves it. A worker, if there is one, since nothing of
+    /// the control plane disturbs there.
+    pub fn bench_node(&self) -> Result<(&dyn Node, &NodeSpec)> {
+        let index = self.specs.iter().position(|spec| spec.role == Role::Worker).unwrap_or(0);
+        let node = self.nodes.get(index).map(AsRef::as_ref);
+        node.zip(self.specs.get(index)).context("the lab has no node")
+    }
+
+    /// What the node-side script `name` would change on each of the nodes that
+    /// it concerns. All scripts of all nodes are asked at once, the first time.
+    pub fn checks_of(&self, name: &str, concerns: impl Fn(&NodeSpec) -> bool) -> Result<Vec<(&NodeSpec, Check)>> {
         let mut cache = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.is_none() {
             *cache = Some(self.on_each_node(|node, _| super::on_node::check_all(node))?);
         }
+        let told = self.specs.iter().zip(cache.iter().flatten()).filter(|(spec, _)| concerns(spec));
+        told.map(|(spec, checks)| {
+            let check = checks.get(name).with_context(|| format!("{} did not tell of step {name}", spec.name))?;
+            Ok((spec, check.clone()))
+        })
+        .collect()
+    }
+
+    /// The same as one answer, each change with its node in front.
+    pub fn node_check(&self, name: &str, concerns: impl Fn(&NodeSpec) -> bool) -> Result<Check> {
         let mut pending = Vec::new();
-        for (node, checks) in self.nodes.iter().zip(cache.iter().flatten()) {
-            let check = checks.get(name).with_context(|| format!("{} did not tell of step {name}", node.name()))?;
+        for (spec, check) in self.checks_of(name, concerns)? {
             if let Check::Pending(changes) = check {
-                pending.extend(changes.iter().map(|change| format!("{}: {change}", node.name())));
+                pending.extend(changes.iter().map(|change| format!("{}: {change}", spec.name)));
             }
         }
         Ok(if pending.is_empty() { Check::Done } else { Check::Pending(pending) })
+    }
+
+    /// Hash of what the script `name` depends on, by node that it concerns.
+    pub fn hashes_of(&self, name: &str, concerns: impl Fn(&NodeSpec) -> bool) -> BTreeMap<String, String> {
+        let nodes = self.specs.iter().zip(self.files).filter(|(spec, _)| concerns(spec));
+        nodes.map(|(spec, files)| (spec.name.clone(), files.hash_of(name))).collect()
+    }
+
+    /// Whether the cluster begins on this node.
+    #[must_use]
+    pub fn is_first(&self, spec: &NodeSpec) -> bool {
+        self.specs.first().is_some_and(|first| first.name == spec.name)
     }
 
     /// Something has changed: what the nodes said counts no more.
@@ -85,7 +121,7 @@ impl Context<'_> {
                     Err(error) if error.is::<Interrupted>() => return Err(error),
                     Err(error) if started.elapsed() > limit => {
                         let waited = limit.as_secs();
-                        return Err(error.context(format!("{} does not answer SSH after {waited} s", node.name())));
+                        return Err(error.context(format!("does not answer SSH after {waited} s")));
                     }
                     Err(_) => {}
                 }
@@ -96,23 +132,51 @@ impl Context<'_> {
         .map(drop)
     }
 
-    /// Does `work` on all nodes side by side; every node is let finish, then
-    /// the first error (by node order) is returned.
+    /// Does `work` on all nodes side by side; see [`Self::on_nodes`].
     pub fn on_each_node<T: Send>(&self, work: impl Fn(&dyn Node, &NodeFiles) -> Result<T> + Sync) -> Result<Vec<T>> {
-        std::thread::scope(|scope| {
-            let work = &work;
-            let running: Vec<_> = self
-                .nodes
-                .iter()
-                .zip(self.files)
-                .map(|(node, files)| scope.spawn(move || work(node.as_ref(), files)))
-                .collect();
-            let results: Vec<Result<T>> = running
+        self.on_nodes(|_| true, |node, _, files| work(node, files))
+    }
+
+    /// Does `work` on the chosen nodes side by side; every node is let finish,
+    /// then all that failed are named in one error.
+    pub fn on_nodes<T: Send>(
+        &self,
+        chosen: impl Fn(&NodeSpec) -> bool,
+        work: impl Fn(&dyn Node, &NodeSpec, &NodeFiles) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let work = &work;
+        let nodes: Vec<_> = self
+            .nodes
+            .iter()
+            .zip(self.specs)
+            .zip(self.files)
+            .map(|((node, spec), files)| (node.as_ref(), spec, files))
+            .filter(|(_, spec, _)| chosen(spec))
+            .collect();
+        let results: Vec<Result<T>> = std::thread::scope(|scope| {
+            let running: Vec<_> =
+                nodes.iter().map(|(node, spec, files)| scope.spawn(move || work(*node, spec, files))).collect();
+            running
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker thread panicked"))))
-                .collect();
-            results.into_iter().collect()
-        })
+                .collect()
+        });
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for ((node, ..), result) in nodes.iter().zip(results) {
+            match result {
+                Ok(value) => done.push(value),
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                // Those say by themselves on which node it was.
+                Err(error) if error.is::<ScriptFailed>() || error.is::<NodeCommandFailed>() => failed.push(error),
+                Err(error) => failed.push(error.context(node.name().to_owned())),
+            }
+        }
+        if failed.len() < 2 {
+            return failed.pop().map_or(Ok(done), Err);
+        }
+        let each: String = failed.iter().map(|error| format!("\n{error:#}")).collect();
+        let text = format!("{} of {} nodes failed:{each}", failed.len(), nodes.len());
+        Err(Annotated { text, about: failed.remove(0) }.into())
     }
 
     /// The cluster's objects, asked once and until something changes.
@@ -121,7 +185,9 @@ impl Context<'_> {
         if let Some(cluster) = cache.as_ref() {
             return Ok(Arc::clone(cluster));
         }
-        let cluster = Arc::new(Cluster::ask(self.kubectl)?);
+        // A busy emulated node misses a handshake now and then.
+        let asked = self.kubectl.wait_for("the API does not answer", API, |kubectl| Ok(Ok(Cluster::ask(kubectl)?)));
+        let cluster = Arc::new(asked?);
         *cache = Some(Arc::clone(&cluster));
         Ok(cluster)
     }

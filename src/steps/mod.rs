@@ -10,12 +10,15 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::interrupt;
 use crate::journal::{Entry, LAB, State};
+use crate::profile::NodeSpec;
 use crate::ui::Task;
 
 mod context;
 mod create_runtime_class;
 mod fetch_kubeconfig;
 mod install_files;
+mod join_cluster;
+mod join_token;
 pub mod machines;
 mod node_files;
 mod on_node;
@@ -23,7 +26,7 @@ mod prove_runtime;
 mod run_smoke_benchmark;
 
 pub use context::Context;
-pub use node_files::{NodeFiles, NodeValues};
+pub use node_files::{NodeFiles, NodeValues, Route};
 pub use prove_runtime::Proof;
 pub use run_smoke_benchmark::{measure, seed};
 
@@ -61,6 +64,10 @@ pub trait Step: Send + Sync {
     fn seen_whole(&self) -> bool {
         false
     }
+    /// Whether a lab of these nodes needs it at all.
+    fn concerns(&self, _nodes: &[NodeSpec]) -> bool {
+        true
+    }
     /// What it would change; changes nothing itself.
     fn check(&self, cx: &Context) -> Result<Check>;
     /// Makes it so; safe to run twice.
@@ -75,8 +82,11 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(on_node::PREPARE_SYSTEM),
         Box::new(on_node::INSTALL_RUNTIME),
         Box::new(on_node::CONFIGURE_NETWORK),
+        Box::new(on_node::SHARE_API_ADDRESS),
         Box::new(on_node::INIT_CONTROL_PLANE),
         Box::new(fetch_kubeconfig::FetchKubeconfig),
+        Box::new(join_cluster::CONTROL_PLANES),
+        Box::new(join_cluster::WORKERS),
         Box::new(on_node::START_ADDONS),
         Box::new(create_runtime_class::CreateRuntimeClass),
         Box::new(prove_runtime::ProveRuntime),
@@ -134,6 +144,9 @@ pub fn run(steps: &[Box<dyn Step>], selection: &Selection, cx: &Context) -> Resu
     let mut summary = Summary::default();
     for (index, step) in steps.iter().enumerate() {
         interrupt::check()?;
+        if !step.concerns(cx.specs) {
+            continue;
+        }
         let task = cx.ui.task(step.name(), step.title());
         let before = match look(step.as_ref(), cx, &state) {
             Ok(check) => check,
@@ -196,7 +209,7 @@ pub fn plan(steps: &[Box<dyn Step>], cx: &Context) -> Result<Vec<(&'static str, 
     let state = cx.journal.state()?;
     let mut planned = Vec::new();
     let mut blocked = false;
-    for step in steps {
+    for step in steps.iter().filter(|step| step.concerns(cx.specs)) {
         let check =
             if blocked { Check::pending("after the steps before it") } else { look(step.as_ref(), cx, &state)? };
         blocked |= check != Check::Done;

@@ -23,15 +23,27 @@ pub struct NodeValues {
     pub node_name: String,
     /// `control-plane` or `worker`.
     pub node_role: String,
+    /// Whether the cluster begins on this node; the others join it.
+    pub first: bool,
     /// The node's address in the lab's network.
     pub node_ip: String,
     /// The lab's network: its machines and this host.
     pub machine_cidr: String,
     /// The DNS server that the machines reach.
     pub nameserver: String,
+    /// Range of the addresses of this node's pods.
+    pub node_pods: String,
+    /// The other nodes' pods and how they are reached.
+    pub routes: Vec<Route>,
+    /// Where the cluster's API is reached.
+    pub api_address: String,
+    /// The other nodes that hold the control plane, by address; none where there is one only.
+    pub control_plane_peers: Vec<String>,
+    /// This control plane's claim to the shared address; the highest holds it.
+    pub api_priority: u32,
     /// Whether the machine is emulated.
     pub emulated: bool,
-    /// Whether pods run on the control plane because there is no other node.
+    /// Whether there is no other node.
     pub single_node: bool,
     /// Range of the pods' addresses.
     pub pod_cidr: String,
@@ -41,6 +53,15 @@ pub struct NodeValues {
     pub cluster_dns: String,
     /// Without the `v`.
     pub kubernetes_version: String,
+}
+
+/// A way from a node to the pods of another.
+#[derive(Debug, Clone, Serialize)]
+pub struct Route {
+    /// The pods' range.
+    pub pods: String,
+    /// Their node's address.
+    pub via: String,
 }
 
 /// One node's files: path below `/opt/provision`, mode and content.
@@ -58,7 +79,11 @@ impl NodeFiles {
             let path = file.path().to_str().context("a template's path is not UTF-8")?;
             let text = file.contents_utf8().with_context(|| format!("template {path} is not UTF-8"))?;
             if let Some(target) = path.strip_suffix(".tera") {
-                files.insert(target.to_owned(), (0o644, templates::render(path, text, values)?));
+                let text = templates::render(path, text, values)?;
+                // A file that this node has no use for renders to nothing.
+                if !text.trim().is_empty() {
+                    files.insert(target.to_owned(), (0o644, text));
+                }
             } else if path.ends_with(".sh") {
                 files.insert(path.to_owned(), (0o755, text.to_owned()));
             }
@@ -151,6 +176,8 @@ fn env_file(values: &NodeValues) -> Result<String> {
     let mut env = String::from("# Written by provision; sourced by the scripts beside it.\n");
     for (name, value) in values.as_object().into_iter().flatten() {
         let value = match value {
+            // Lists are for templates only.
+            serde_json::Value::Array(_) => continue,
             serde_json::Value::Bool(flag) => u8::from(*flag).to_string(),
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Step};
 use crate::node::{Node, ScriptFailed};
+use crate::profile::{NodeSpec, Role};
 use crate::secrets;
 use crate::ui::Task;
 
@@ -14,22 +15,57 @@ use crate::ui::Task;
 pub struct OnNode {
     name: &'static str,
     title: &'static str,
+    on: Where,
+}
+
+/// The nodes on which a script has something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    All,
+    /// The one on which the cluster begins.
+    First,
+    /// Those that hold the control plane, where there are several.
+    ControlPlanes,
+}
+
+impl Where {
+    fn holds(self, spec: &NodeSpec, nodes: &[NodeSpec]) -> bool {
+        let several = || nodes.iter().filter(|node| node.role == Role::ControlPlane).count() > 1;
+        match self {
+            Self::All => true,
+            Self::First => nodes.first().is_some_and(|first| first.name == spec.name),
+            Self::ControlPlanes => spec.role == Role::ControlPlane && several(),
+        }
+    }
 }
 
 /// Kernel modules, sysctls, swap, names and DNS.
-pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prepare the system" };
+pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prepare the system", on: Where::All };
 /// containerd with runc and crun, crun with WasmEdge.
-pub const INSTALL_RUNTIME: OnNode = OnNode { name: "install_runtime", title: "Set up and check the container runtime" };
+pub const INSTALL_RUNTIME: OnNode =
+    OnNode { name: "install_runtime", title: "Set up and check the container runtime", on: Where::All };
 /// The CNI configuration.
-pub const CONFIGURE_NETWORK: OnNode = OnNode { name: "configure_network", title: "Configure the pod network" };
+pub const CONFIGURE_NETWORK: OnNode =
+    OnNode { name: "configure_network", title: "Configure the pod network", on: Where::All };
+/// keepalived, where there are several control planes.
+pub const SHARE_API_ADDRESS: OnNode =
+    OnNode { name: "share_api_address", title: "Share the API's address", on: Where::ControlPlanes };
 /// `kubeadm init`.
 pub const INIT_CONTROL_PLANE: OnNode =
-    OnNode { name: "init_control_plane", title: "Initialise the control plane with kubeadm" };
+    OnNode { name: "init_control_plane", title: "Initialise the control plane with kubeadm", on: Where::First };
 /// CoreDNS and kube-proxy, until they are ready.
-pub const START_ADDONS: OnNode = OnNode { name: "start_addons", title: "Start CoreDNS and kube-proxy" };
+pub const START_ADDONS: OnNode = OnNode { name: "start_addons", title: "Start CoreDNS and kube-proxy", on: Where::All };
 
-const SCRIPTS: [&OnNode; 5] =
-    [&PREPARE_SYSTEM, &INSTALL_RUNTIME, &CONFIGURE_NETWORK, &INIT_CONTROL_PLANE, &START_ADDONS];
+/// Every script that has a `check`.
+const SCRIPTS: [&str; 7] = [
+    PREPARE_SYSTEM.name,
+    INSTALL_RUNTIME.name,
+    CONFIGURE_NETWORK.name,
+    SHARE_API_ADDRESS.name,
+    INIT_CONTROL_PLANE.name,
+    super::join_cluster::SCRIPT,
+    START_ADDONS.name,
+];
 
 impl Step for OnNode {
     fn name(&self) -> &'static str {
@@ -41,48 +77,52 @@ impl Step for OnNode {
     }
 
     fn inputs(&self, cx: &Context) -> Result<BTreeMap<String, String>> {
-        let names = cx.nodes.iter().map(|node| node.name().to_owned());
-        Ok(names.zip(cx.files.iter().map(|files| files.hash_of(self.name))).collect())
+        Ok(cx.hashes_of(self.name, |spec| self.on.holds(spec, cx.specs)))
+    }
+
+    fn concerns(&self, nodes: &[NodeSpec]) -> bool {
+        nodes.iter().any(|spec| self.on.holds(spec, nodes))
     }
 
     fn check(&self, cx: &Context) -> Result<Check> {
-        cx.node_check(self.name)
+        cx.node_check(self.name, |spec| self.on.holds(spec, cx.specs))
     }
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
-        cx.on_each_node(|node, _| {
-            task.say(node.name());
-            let log = cx.lab.log(&format!("{}-{}", node.name(), self.name));
-            let command = format!("bash /opt/provision/steps/{}.sh run 2>&1", self.name);
-            let printed = node.exec(&command, b"")?;
-            // kubeadm prints the token by which other machines may join.
-            let text = secrets::redact(&printed.stdout);
-            crate::paths::write_atomic(&log, text.as_bytes(), 0o600)?;
-            if printed.status != 0 {
-                let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-                let tail = lines[lines.len().saturating_sub(20)..].join("\n  ");
-                return Err(ScriptFailed {
-                    node: node.name().into(),
-                    step: self.name.into(),
-                    command,
-                    status: printed.status,
-                    tail,
-                    log,
-                }
-                .into());
-            }
-            Ok(())
-        })
+        cx.on_nodes(
+            |spec| self.on.holds(spec, cx.specs),
+            |node, _, _| {
+                task.say(node.name());
+                run_script(cx, node, self.name, b"")
+            },
+        )
         .map(drop)
     }
 }
 
+/// Runs the script `name` on a node with `stdin`; what it prints is kept in a
+/// log, and its end is in the error.
+pub(super) fn run_script(cx: &Context, node: &dyn Node, name: &str, stdin: &[u8]) -> Result<()> {
+    let log = cx.lab.log(&format!("{}-{name}", node.name()));
+    let command = format!("bash /opt/provision/steps/{name}.sh run 2>&1");
+    let printed = node.exec(&command, stdin)?;
+    let text = secrets::redact(&printed.stdout);
+    crate::paths::write_atomic(&log, text.as_bytes(), 0o600)?;
+    if printed.status == 0 {
+        return Ok(());
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let tail = lines[lines.len().saturating_sub(20)..].join("\n  ");
+    Err(ScriptFailed { node: node.name().into(), step: name.into(), command, status: printed.status, tail, log }.into())
+}
+
 /// Asks all scripts of a node in one command.
 pub(super) fn check_all(node: &dyn Node) -> Result<BTreeMap<String, Check>> {
-    let names: Vec<&str> = SCRIPTS.iter().map(|step| step.name).collect();
-    let command =
-        format!("for s in {}; do bash /opt/provision/steps/$s.sh check 2>&1; echo \"@ $s $?\"; done", names.join(" "));
-    parse_checks(&node.read(&command, b"")?).with_context(|| format!("check the steps of {}", node.name()))
+    let command = format!(
+        "for s in {}; do bash /opt/provision/steps/$s.sh check 2>&1; echo \"@ $s $?\"; done",
+        SCRIPTS.join(" ")
+    );
+    parse_checks(&node.read(&command, b"")?).context("check its steps")
 }
 
 /// Lines of a step, then `@ NAME STATUS`.

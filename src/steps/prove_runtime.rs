@@ -80,6 +80,7 @@ impl Step for ProveRuntime {
             return Ok(Check::pending("no proof of this lab's runtime yet"));
         };
         let cluster = cx.cluster()?;
+        let (node, _) = cx.bench_node()?;
         if proof.cluster != cluster.uid {
             return Ok(Check::pending("the proof is of another cluster"));
         }
@@ -87,30 +88,38 @@ impl Step for ProveRuntime {
             return Ok(Check::pending("the proof is of other images"));
         }
         for arm in arms::smoke() {
-            if cluster.pod(NAMESPACE, arm.name()).is_none_or(|pod| pods::running(pod).is_none()) {
+            let pod = cluster.pod(NAMESPACE, arm.name()).filter(|pod| pods::running(pod).is_some());
+            let Some(pod) = pod else {
                 return Ok(Check::pending(format!("pod {NAMESPACE}/{} does not run", arm.name())));
+            };
+            if pod["spec"]["nodeName"] != node.name() {
+                let is = pod["spec"]["nodeName"].as_str().unwrap_or_default();
+                let name = arm.name();
+                return Ok(Check::pending(format!("pod {NAMESPACE}/{name} is on {is} and belongs on {}", node.name())));
             }
         }
         Ok(Check::Done)
     }
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
+        let (node, _) = cx.bench_node()?;
         let proved_before = Proof::load(cx.lab).is_some();
         paths::remove_file(&cx.lab.proof())?;
         // A pod's fields and image cannot be changed: one that is not well, or
         // that a proof has failed on, is made anew.
         for arm in arms::smoke() {
             let pod = cx.cluster()?.pod(NAMESPACE, arm.name()).cloned();
-            if pod.is_some_and(|pod| !proved_before || pods::running(&pod).is_none()) {
+            let elsewhere = |pod: &serde_json::Value| pod["spec"]["nodeName"] != node.name();
+            if pod.is_some_and(|pod| !proved_before || pods::running(&pod).is_none() || elsewhere(&pod)) {
                 task.say(&format!("remove pod {}", arm.name()));
                 pods::delete(cx.kubectl, "pod", arm.name())?;
             }
         }
         task.say("start the arms");
-        let manifests: Result<Vec<String>> = arms::smoke().iter().map(|arm| arm.manifest(arm.name())).collect();
+        let manifests: Result<Vec<String>> =
+            arms::smoke().iter().map(|arm| arm.manifest(arm.name(), node.name())).collect();
         cx.kubectl.apply(&manifests?.join("---\n"))?;
 
-        let node = cx.control_plane()?;
         let mut arms = BTreeMap::new();
         let mut native: Option<Canary> = None;
         for arm in arms::smoke() {

@@ -12,9 +12,12 @@ use crate::bench::place::cluster::Cluster;
 use crate::bench::run::{Environment, PlaceKind, Run};
 use crate::bench::store::{self, Store};
 use crate::host;
-use crate::profile::Size;
-use crate::report;
+use crate::profile::{Role, Size};
 use crate::ui::Task;
+use crate::{paths, report};
+
+/// Where start_pod.sh finds the right to make pods on a worker.
+const LENT: &str = "/run/provision-admin.conf";
 
 /// See the module.
 pub struct RunSmokeBenchmark;
@@ -75,9 +78,16 @@ pub fn measure(cx: &Context, design: &Design, task: &Task) -> Result<Run> {
     let environment = environment(cx)?;
     // One CPU is the server's.
     let room = environment.cpus.saturating_sub(1).clamp(1, MOST_GENERATORS);
+    let (node, spec) = cx.bench_node()?;
+    // A worker has no right to make pods of its own: it is lent one for as long as this takes.
+    let lent = spec.role == Role::Worker;
+    if lent {
+        let kubeconfig = paths::read(&cx.lab.kubeconfig())?;
+        node.read(&format!("umask 077; cat >{LENT}"), kubeconfig.as_bytes())?;
+    }
     let place = Cluster {
         kubectl: cx.kubectl,
-        node: cx.control_plane()?,
+        node,
         uid,
         images: cx.images,
         sizes: cx.sizes,
@@ -85,18 +95,22 @@ pub fn measure(cx: &Context, design: &Design, task: &Task) -> Result<Run> {
         generators: Cell::new(design.generators.unwrap_or(1)),
         most_generators: design.generators.unwrap_or(room),
     };
-    let run = engine::run(design, &place, cx.lab.name(), task)?;
+    let run = engine::run(design, &place, cx.lab.name(), task);
+    if lent {
+        // In memory, so a node that cannot be asked any more loses it at its next start.
+        node.read(&format!("rm -f {LENT} /run/provision-admin.*"), b"").map(drop).unwrap_or_default();
+    }
+    let run = run?;
     Store::at(cx.lab.results()).save(&run, &report::beside(&run)?)?;
     Ok(run)
 }
 
 fn environment(cx: &Context) -> Result<Environment> {
     let cluster = cx.cluster()?;
-    let node = cx.control_plane()?;
+    let (node, spec) = cx.bench_node()?;
     let info =
         &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
-    let first = cx.profile.nodes().into_iter().next().context("the profile has no node")?;
     let query = r"dpkg-query --show --showformat='${Package} ${Version}\n' crun runc libwasmedge0";
     let packages = node.read(query, b"")?;
     let mut versions: BTreeMap<String, String> = packages
@@ -115,8 +129,8 @@ fn environment(cx: &Context) -> Result<Environment> {
         emulated: cx.emulated,
         virtualised: true,
         cpu: host::cpu_model()?,
-        cpus: first.cpus,
-        memory_mib: first.memory_mib,
+        cpus: spec.cpus,
+        memory_mib: spec.memory_mib,
         kernel: text("kernelVersion"),
         accounting: "cgroup v2".into(),
         pinning: String::new(),

@@ -9,8 +9,10 @@ use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::{Node, Output};
-use crate::profile;
+use crate::profile::{self, Role};
 use crate::ui::{Mode, Ui};
+
+mod several;
 
 /// Done once it has run, unless it never gets there.
 struct Fake {
@@ -64,6 +66,12 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
         lab: "t".into(),
         node_name: "node1".into(),
         node_role: "control-plane".into(),
+        first: true,
+        node_pods: "10.244.0.0/24".into(),
+        routes: Vec::new(),
+        api_address: "192.168.157.11".into(),
+        control_plane_peers: Vec::new(),
+        api_priority: 200,
         node_ip: "192.168.157.11".into(),
         machine_cidr: "192.168.157.0/24".into(),
         nameserver: "192.168.157.1".into(),
@@ -79,6 +87,10 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
 fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
     let profile = profile::default_profile();
     let lab = Lab::open("steps-test").unwrap();
+    let first = profile.nodes().remove(0);
+    let worker = |number| NodeSpec { name: format!("node{number}"), role: Role::Worker, ..first.clone() };
+    let specs: Vec<NodeSpec> =
+        std::iter::once(first.clone()).chain((2..).map(worker).take(nodes.len().saturating_sub(1))).collect();
     let files: Vec<NodeFiles> = nodes.iter().map(|_| NodeFiles::render(&values(true)).unwrap()).collect();
     let kubectl = Kubectl::new(PathBuf::from("kubectl"), PathBuf::from("kubeconfig"));
     let ui = Ui::new(Mode::Plain);
@@ -87,6 +99,7 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
     test(&Context {
         profile: &profile,
         lab: &lab,
+        specs: &specs,
         nodes,
         files: &files,
         kubectl: &kubectl,
@@ -168,7 +181,7 @@ fn one_node_failing_does_not_keep_the_others_from_finishing() {
                 Ok(())
             })
             .unwrap_err();
-        assert_eq!(error.to_string(), "connection lost");
+        assert_eq!(format!("{error:#}"), "broken: connection lost");
         assert_eq!(*seen.lock().unwrap(), ["node2"]);
     });
 }
@@ -224,4 +237,14 @@ fn a_script_runs_again_for_its_own_files_and_no_others() {
     assert_eq!(files.hash_of("install_runtime"), plain.hash_of("install_runtime"));
     assert_ne!(files.hash_of("install_runtime"), files.hash_of("configure_network"));
     assert_ne!(files.hash_of("configure_network"), other.hash_of("configure_network"));
+}
+
+#[test]
+fn every_node_that_fails_is_named() {
+    let nodes: Vec<Box<dyn Node>> =
+        vec![Box::new(Silent("broken")), Box::new(Silent("node2")), Box::new(Silent("broken"))];
+    with_context(&nodes, |cx| {
+        let error = cx.on_each_node(|node, _| node.exec("true", b"")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "2 of 3 nodes failed:\nbroken: connection lost\nbroken: connection lost");
+    });
 }

@@ -282,6 +282,9 @@ enable /etc/systemd/system/provision-host-key.service ssh.service
 enable /etc/systemd/system/containerd.service multi-user.target
 enable /etc/systemd/system/kubelet.service multi-user.target
 
+# keepalived starts where a step enables it: with several control planes.
+rm -f "$root/etc/systemd/system/multi-user.target.wants/keepalived.service"
+
 # --- The machine's own marks: made at boot, not shared by all labs.
 : >"$root/etc/machine-id"
 rm -f "$root/var/lib/dbus/machine-id" "$root/var/lib/systemd/random-seed" "$root/etc/hostname"
@@ -293,5 +296,7 @@ EOF
 : >"$root/etc/resolv.conf"
 
 # --- Left over from making the tree.
+# keepalived's library for SNMP brings all of Perl, which nothing here runs.
+rm -rf "$root"/usr/share/perl "$root"/usr/lib/*/perl "$root"/usr/share/misc/pci.ids
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/tmp/* "$root"/run/*
 rm -f "$root"/boot/*.old "$root"/initrd.img.old "$root"/vmlinuz.old

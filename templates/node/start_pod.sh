@@ -28,18 +28,21 @@ late() {
 source /opt/provision/node.env
 umask 077
 keys=/run/provision-admin
-if [[ ! -s $keys.key || /etc/kubernetes/admin.conf -nt $keys.key ]]; then
+admin=/etc/kubernetes/admin.conf
+# A worker is lent it for the time of measuring.
+[[ -r $admin ]] || admin=/run/provision-admin.conf
+if [[ ! -s $keys.key || $admin -nt $keys.key ]]; then
   while read -r field value; do
     case $field in
     client-certificate-data:) base64 --decode <<<"$value" >"$keys.crt" ;;
     client-key-data:) base64 --decode <<<"$value" >"$keys.key" ;;
     esac
-  done </etc/kubernetes/admin.conf
+  done <"$admin"
 fi
 asked=${EPOCHREALTIME/./}
 answer=$(curl --silent --show-error --fail-with-body --max-time 60 --cacert /etc/kubernetes/pki/ca.crt --cert "$keys.crt" --key "$keys.key" \
   --header 'Content-Type: application/yaml' --data-binary @- \
-  "https://${NODE_IP:?}:6443/api/v1/namespaces/$namespace/pods") || {
+  "https://${API_ADDRESS:?}:6443/api/v1/namespaces/$namespace/pods") || {
   echo "the API refuses pod $namespace/$name: $answer" >&2
   exit 1
 }

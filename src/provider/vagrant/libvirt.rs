@@ -100,18 +100,29 @@ impl Provider for VagrantLibvirt {
         }))
     }
 
+    fn leftovers(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<String>> {
+        let prefix = lab.machine("");
+        let domains = libvirt::domain_names()?;
+        let ours = domains.iter().filter_map(|domain| domain.strip_prefix(&prefix)).filter(|node| {
+            node.strip_prefix("node")
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        });
+        Ok(ours.filter(|node| !nodes.iter().any(|known| known == node)).map(str::to_owned).collect())
+    }
+
+    fn remove(&self, lab: &Lab, node: &str) -> Result<Vec<String>> {
+        let removed = remove_machine(&lab.machine(node))?;
+        libvirt::remove_host(&self.network_name, node)?;
+        // Vagrant's own record of it.
+        crate::paths::remove_dir(&lab.dir().join(".vagrant/machines").join(node))?;
+        Ok(removed)
+    }
+
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         forget(lab, NAME, ui)?;
-        for node in nodes {
-            let domain = lab.machine(node);
-            if libvirt::remove_domain(&domain)? {
-                removed.push(format!("machine {domain}"));
-            }
-            let disk = disk_of(&domain);
-            if libvirt::remove_volume(&disk)? {
-                removed.push(format!("volume {disk}"));
-            }
+        for node in nodes.iter().chain(&self.leftovers(lab, nodes)?) {
+            removed.extend(remove_machine(&lab.machine(node))?);
         }
         if libvirt::remove_network(&self.network_name)? {
             removed.push(format!("network {}", self.network_name));
@@ -125,6 +136,19 @@ impl Provider for VagrantLibvirt {
         }
         Ok(removed)
     }
+}
+
+/// Takes a machine and its disk away.
+fn remove_machine(domain: &str) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    if libvirt::remove_domain(domain)? {
+        removed.push(format!("machine {domain}"));
+    }
+    let disk = disk_of(domain);
+    if libvirt::remove_volume(&disk)? {
+        removed.push(format!("volume {disk}"));
+    }
+    Ok(removed)
 }
 
 /// Puts right what a Vagrant that was ended has left. A machine that never got

@@ -70,13 +70,13 @@ let_go() {
 init() {
   # kubeadm's own waiting would miss the manifests that are held back.
   [[ $(<"$files/kubeadm.yaml") == *skipPhases:*wait-control-plane* ]] || {
-    kubeadm init --config "$files/kubeadm.yaml"
+    kubeadm init --skip-token-print --config "$files/kubeadm.yaml"
     return
   }
   local holder status=0
   hold_back &
   holder=$!
-  kubeadm init --config "$files/kubeadm.yaml" || status=$?
+  kubeadm init --skip-token-print --config "$files/kubeadm.yaml" || status=$?
   ((status == 0)) || kill $holder
   wait $holder || true
   let_go
@@ -94,6 +94,9 @@ run() {
     systemctl start kubelet.service
   else
     clean
+    # Of several control planes, the others still have the cluster.
+    [[ ${API_ADDRESS:?} == "$NODE_IP" ]] || ! answers "$API_ADDRESS" 6443 ||
+      fail "the cluster stands on the other control planes, and the first cannot be replaced yet: take the lab down and up again"
     init || {
       explain
       fail "kubeadm init failed; what kubelet and containers said is above"

@@ -3,6 +3,9 @@
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 
 made=$stamps/start_addons
+# Two on one node would fail together.
+replicas=$((2 - ${SINGLE_NODE:?}))
+scaled=$stamps/coredns_replicas
 
 # The API's own Service address: the first of SERVICE_CIDR.
 api_service() {
@@ -17,10 +20,11 @@ routed() {
 }
 
 check() {
-  same "$files/kubeadm.yaml" "$made" || {
+  [[ ${FIRST:?} == 0 ]] || same "$files/kubeadm.yaml" "$made" || {
     would "start CoreDNS and kube-proxy"
     return
   }
+  [[ $FIRST == 0 || (-f $scaled && $(<$scaled) == "$replicas") ]] || would "run CoreDNS $replicas times"
   routed || would "wait for kube-proxy's rules"
 }
 
@@ -38,15 +42,25 @@ ready() {
 }
 
 run() {
+  if [[ $FIRST == 1 ]]; then start; fi
+  within "$(patient 60)" routed || fail "kube-proxy runs, but has no rules for the Service address $(api_service)"
+  if [[ $FIRST == 1 ]]; then
+    echo "$replicas" >$scaled
+    place "$files/kubeadm.yaml" "$made"
+  fi
+}
+
+start() {
   local found
   within "$(patient 60)" ready || fail "the API server does not become ready"
   found=$(kubectl --namespace kube-system get deployment/coredns daemonset/kube-proxy --ignore-not-found -o name)
   [[ $found == *coredns*kube-proxy* ]] ||
     kubeadm init phase addon all --config "$files/kubeadm.yaml"
+  # A lab that has grown or shrunk.
+  [[ ! -f $scaled || $(<$scaled) == "$replicas" ]] ||
+    kubectl --namespace kube-system scale deployment/coredns --replicas=$replicas >/dev/null
   wait_for daemonset/kube-proxy
-  within "$(patient 60)" routed || fail "kube-proxy runs, but has no rules for the Service address $(api_service)"
   wait_for deployment/coredns
-  place "$files/kubeadm.yaml" "$made"
 }
 
 step "$@"

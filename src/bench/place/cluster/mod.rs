@@ -56,8 +56,8 @@ impl Cluster<'_> {
 
 /// The first document of an arm's manifest: the pod without its service, whose
 /// name the load does not use.
-fn pod_of(arm: &dyn Arm, name: &str) -> Result<String> {
-    let manifest = arm.manifest(name)?;
+fn pod_of(arm: &dyn Arm, name: &str, node: &str) -> Result<String> {
+    let manifest = arm.manifest(name, node)?;
     Ok(manifest.split("---\n").next().unwrap_or_default().to_owned())
 }
 
@@ -78,7 +78,7 @@ impl Place for Cluster<'_> {
 
     fn start(&self, lane: &Lane, arm: &dyn Arm) -> Result<Box<dyn Server + '_>> {
         let name = format!("bench-{}", lane.name);
-        Ok(Box::new(self.server(&name, &pod_of(arm, &name)?)?))
+        Ok(Box::new(self.server(&name, &pod_of(arm, &name, self.node.name())?)?))
     }
 
     fn start_null(&self) -> Result<Box<dyn Server + '_>> {
@@ -87,11 +87,13 @@ impl Place for Cluster<'_> {
             name: &'a str,
             namespace: &'a str,
             image: &'a str,
+            node: &'a str,
             port: u16,
             seconds: u32,
         }
         let name = "bench-null";
-        let values = Values { name, namespace: NAMESPACE, image: GENERATOR, port: PORT, seconds: NULL_SECONDS };
+        let node = self.node.name();
+        let values = Values { name, namespace: NAMESPACE, image: GENERATOR, node, port: PORT, seconds: NULL_SECONDS };
         let template = include_str!("../../../../templates/kubernetes/null-server.yaml.tera");
         Ok(Box::new(self.server(name, &templates::render("null-server.yaml", template, &values)?)?))
     }
@@ -115,7 +117,7 @@ impl Place for Cluster<'_> {
         let mut servers = Vec::new();
         for index in 0..count {
             let name = format!("bench-{}-{index}", arm.name());
-            servers.push(self.server(&name, &pod_of(arm, &name)?)?);
+            servers.push(self.server(&name, &pod_of(arm, &name, self.node.name())?)?);
         }
         // The whole pod with its sandbox, but without the first: what it loads
         // into the page cache, all share.
