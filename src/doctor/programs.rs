@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Asked, Finding, Host, Remedy, Topic};
-use crate::host::daemons::{self, JOIN_GROUP, Libvirt};
+use crate::host::daemons::{self, Libvirt};
 use crate::host::packages::{self, Job};
 use crate::host::{as_root, is_root};
 use crate::profile::Provider;
@@ -46,8 +46,8 @@ impl Topic for Programs {
 fn daemon(chosen: bool, libvirt: Libvirt) -> Option<Finding> {
     match libvirt {
         Libvirt::Answers => Some(Finding::ok("libvirt answers")),
-        Libvirt::Denied => {
-            Some(Finding::problem_if(chosen, "libvirt runs, but this user may not use it").next(JOIN_GROUP))
+        Libvirt::Denied(next) => {
+            Some(Finding::problem_if(chosen, "libvirt runs, but this user may not use it").next(next))
         }
         Libvirt::Stopped(commands) => {
             // As root `up` starts it by itself.

@@ -51,8 +51,8 @@ const LOG: &[&str] = &["virtlogd-sock"];
 pub enum Libvirt {
     /// It answers.
     Answers,
-    /// It runs, and this user may not use it.
-    Denied,
+    /// It runs, and this user may not use it; what to do.
+    Denied(&'static str),
     /// It does not run; these commands start it.
     Stopped(Vec<AsRoot>),
     /// No daemon of it is on this host.
@@ -60,7 +60,7 @@ pub enum Libvirt {
 }
 
 /// What to type where libvirt refuses this user.
-pub const JOIN_GROUP: &str = "sudo usermod -aG libvirt \"$USER\" && exec newgrp libvirt";
+const JOIN_GROUP: &str = "join its group: sudo usermod -aG libvirt \"$USER\" && exec newgrp libvirt";
 
 /// The way to start libvirt: by systemd where it manages the host, else the
 /// daemons themselves. `log_runs`: its log daemon runs already.
@@ -76,7 +76,12 @@ pub fn how_to_start(systemd: bool, root: bool, log_runs: bool, daemon: &str) -> 
     }
 }
 
+/// What to do where libvirt leaves it to a polkit that does not run.
+const NO_POLKIT: &str = "it asks polkit, which does not run: start dbus and polkitd; or set auth_unix_rw = \"none\" and \
+                         unix_sock_rw_perms = \"0770\" in /etc/libvirt/libvirtd.conf and start libvirt again";
+
 const RUN: &str = "/run/libvirt";
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// Asks this host's libvirt; changes nothing.
 pub fn libvirt() -> Result<Libvirt> {
@@ -84,7 +89,9 @@ pub fn libvirt() -> Result<Libvirt> {
     Ok(match ask(run, LIBVIRT) {
         // Where polkit decides, everyone connects and is refused afterwards.
         Answer::Runs if host::is_root() || virsh_answers()? => Libvirt::Answers,
-        Answer::Runs | Answer::Denied => Libvirt::Denied,
+        // Every user may connect, so polkit decides, whom one asks by D-Bus.
+        Answer::Runs if !Path::new(SYSTEM_BUS).exists() => Libvirt::Denied(NO_POLKIT),
+        Answer::Runs | Answer::Denied => Libvirt::Denied(JOIN_GROUP),
         Answer::Stopped => match ["libvirtd", "virtqemud"].into_iter().find(|daemon| process::find(daemon).is_some()) {
             None => Libvirt::Missing,
             Some(daemon) => {
@@ -101,9 +108,7 @@ pub fn ensure_libvirt(ui: &Ui) -> Result<()> {
     kvm_device::give_to_its_group(ui)?;
     match libvirt()? {
         Libvirt::Answers => Ok(()),
-        Libvirt::Denied => {
-            bail!("libvirt runs, but this user may not use it; join its group: {JOIN_GROUP}")
-        }
+        Libvirt::Denied(next) => bail!("libvirt runs, but this user may not use it; {next}"),
         Libvirt::Missing => bail!(
             "libvirt is not installed: neither libvirtd nor virtqemud is there; type: provision up, which offers to install it"
         ),
@@ -121,7 +126,8 @@ pub fn start_libvirt(ui: &Ui, commands: &[AsRoot]) -> Result<()> {
 }
 
 fn virsh_answers() -> Result<bool> {
-    let virsh = Cmd::new("virsh").args(["--connect", "qemu:///system", "--no-pkttyagent", "uri"]);
+    // In a session of its own virsh has no terminal to ask for a password on.
+    let virsh = Cmd::new("setsid").args(["--wait", "virsh", "--connect", "qemu:///system", "uri"]);
     Ok(virsh.timeout(START_LIMIT).output()?.status.success())
 }
 
