@@ -23,7 +23,7 @@ use crate::secrets;
 pub enum Mode {
     /// Spinners; standard error is a terminal.
     Terminal,
-    /// One line when a task starts and one when it ends.
+    /// One line when a task starts, one a minute while it goes on, and one when it ends.
     Plain,
     /// JSON lines on standard output.
     Json,
@@ -153,7 +153,9 @@ impl Ui {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Task { ui: self.clone(), name, title, started: Instant::now(), bar, last: Mutex::new(None), open: true }
+        let started = Instant::now();
+        let (last, shown) = (Mutex::new(None), Mutex::new(started));
+        Task { ui: self.clone(), name, title, started, bar, last, shown, open: true }
     }
 
     /// Says something that is neither progress nor trouble.
@@ -263,22 +265,39 @@ pub struct Task {
     started: Instant,
     bar: Option<ProgressBar>,
     last: Mutex<Option<Instant>>,
+    /// When the screen last had a line of this task.
+    shown: Mutex<Instant>,
     open: bool,
 }
 
 impl Task {
-    /// Shows what is being done right now; on a terminal only, and in the
-    /// events at most once a second.
+    /// Shows what is being done right now: at once on a terminal, once a minute
+    /// in plain lines, at most once a second in the events.
     pub fn say(&self, text: &str) {
         let text: String = text.chars().filter(|c| !c.is_control()).take(160).collect();
         if let Some(bar) = &self.bar {
             bar.set_message(text.clone());
+        }
+        if self.ui.0.mode == Mode::Plain
+            && let Some(line) = self.minutely(&text)
+        {
+            self.ui.line(&line);
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
             *last = Some(Instant::now());
             self.ui.hear(&self.ui.event(Kind::Progress, Some(&self.name), &text));
         }
+    }
+
+    /// A line of a log in which a minute went by without one.
+    fn minutely(&self, text: &str) -> Option<String> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        (shown.elapsed() >= Duration::from_secs(60)).then(|| {
+            *shown = Instant::now();
+            let took = duration(self.started.elapsed().as_secs_f64());
+            format!("  {}: {} ({took})", self.title, secrets::redact(text))
+        })
     }
 
     /// Ends the task as done; `note` may be empty.
@@ -358,6 +377,16 @@ mod tests {
         assert_eq!(duration(0.42), "0.4 s");
         assert_eq!(duration(59.7), "1 min 0 s");
         assert_eq!(duration(185.2), "3 min 5 s");
+    }
+
+    #[test]
+    fn a_long_task_has_a_line_a_minute_in_a_log() {
+        let task = Ui::new(Mode::Silent).task("measure", "Measure");
+        assert_eq!(task.minutely("round 1"), None);
+        *task.shown.lock().unwrap() = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        assert_eq!(task.minutely("round 2").unwrap(), "  Measure: round 2 (0.0 s)");
+        assert_eq!(task.minutely("round 3"), None);
+        task.done("");
     }
 
     #[test]
