@@ -80,7 +80,8 @@ pub fn hook(command: &str, word: &str, json: &str, log: &Path) -> Result<()> {
     Cmd::new(program)
         .args(arguments)
         .env("PROVISION_VERDICT", word)
-        .stdin(json)
+        // A line each, for those who collect them.
+        .stdin(format!("{json}\n"))
         .timeout(HOOK)
         .run_logged(log, |_| {})
         .context("run the hook")
@@ -151,7 +152,7 @@ mod tests {
         let log = dir.path().join("hook.log");
         hook("sh -c 'cat; echo \" $PROVISION_VERDICT $0\"' '$(id)'", "slower", "{}", &log).unwrap();
         let said = std::fs::read_to_string(&log).unwrap();
-        assert!(said.contains("{} slower $(id)"), "{said}");
+        assert!(said.contains("{}\n slower $(id)"), "{said}");
         assert!(hook("false", "same", "{}", &log).is_err());
         assert!(format!("{:#}", hook("'", "same", "{}", &log).unwrap_err()).contains("read the hook"));
     }
