@@ -60,8 +60,9 @@ until [[ $ip ]]; do
     done
   fi
   for result in /var/lib/cni/results/*; do
-    # It may be gone by now, with the pod that it is about.
-    { text=$(<"$result"); } 2>/dev/null || continue
+    # It may be gone by now, with the pod that it is about; $(<…) would end the script then.
+    text=
+    { IFS= read -r -d '' text <"$result" || true; } 2>/dev/null
     if [[ $text == *"$uid"* && $text =~ \"address\":\ *\"([0-9.]+)/ ]]; then ip=${BASH_REMATCH[1]}; fi
   done
   late "it has no address" || [[ $ip ]] || sleep 0.01
