@@ -8,6 +8,7 @@ use crate::host::daemons;
 use crate::host::packages::Consent;
 use crate::interrupt::Interrupted;
 use crate::paths;
+use crate::process;
 use crate::profile::{Provider, Role};
 use crate::provider::libvirt;
 use crate::provider::orphans::{self, Orphan};
@@ -37,7 +38,9 @@ impl Down {
         }
         let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
-        if session.profile().provider == Provider::Libvirt && libvirt::must_answer().is_err() {
+        // Without virsh it is of no use, which the provider says.
+        let asked_by_virsh = session.profile().provider == Provider::Libvirt && process::find("virsh").is_some();
+        if asked_by_virsh && libvirt::must_answer().is_err() {
             daemons::ensure_libvirt(&session.ui)?;
         }
         if let Some(node) = &self.node {
