@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -185,7 +184,7 @@ impl Journal {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let file = match slot.as_mut() {
             Some(file) => file,
-            None => slot.insert(open(&self.path)?),
+            None => slot.insert(paths::open_lines(&self.path, 0o600)?),
         };
         let time = jiff::Timestamp::now().to_string();
         let mut text = serde_json::to_string(&Line { time, pid: std::process::id(), entry }).context("write JSON")?;
@@ -206,25 +205,6 @@ impl Journal {
     pub fn done(&self, step: &str, inputs: &BTreeMap<String, String>) -> Result<()> {
         inputs.keys().try_for_each(|on| self.write(Entry::Done { step: step.into(), on: on.clone() }))
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    if let Some(dir) = path.parent() {
-        paths::create_dir(dir)?;
-    }
-    let mut file = File::options()
-        .create(true)
-        .read(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("open the journal {}", path.display()))?;
-    // A line that a crash has torn must not swallow the next one.
-    let mut last = [0];
-    if file.seek(SeekFrom::End(-1)).is_ok() && file.read(&mut last).is_ok_and(|read| read == 1) && last != *b"\n" {
-        file.write_all(b"\n").with_context(|| format!("write the journal {}", path.display()))?;
-    }
-    Ok(file)
 }
 
 fn lines(path: &Path) -> Result<Vec<Line>> {

@@ -64,6 +64,33 @@ pub fn only_owner(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| format!("close {}", path.display()))
 }
 
+/// Opens a file of lines to append to, made with the permission bits `mode` if it
+/// is not there. A last line that a kill or a full disk has cut is ended, so that
+/// it does not swallow the next one.
+pub fn open_lines(path: &Path, mode: u32) -> Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    create_dir(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = fs::File::options()
+        .create(true)
+        .read(true)
+        .append(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("open {}", path.display()))?;
+    end_line(&mut file).with_context(|| format!("end the last line of {}", path.display()))?;
+    Ok(file)
+}
+
+fn end_line(file: &mut fs::File) -> std::io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom, Write};
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
 /// Writes `content` beside `path` and renames it into place, so that a reader
 /// sees the old file or the new one, never half of it. `mode` is the file's
 /// permission bits, set before any content is written.

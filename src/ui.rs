@@ -6,12 +6,11 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::events::{self, Event, Kind};
@@ -90,18 +89,7 @@ impl Ui {
     /// Appends every event from now on to `path` as well; the first says that
     /// a run began.
     pub fn record_to(&self, path: &Path) -> Result<()> {
-        if let Some(dir) = path.parent() {
-            crate::paths::create_dir(dir)?;
-        }
-        let mut file = File::options()
-            .create(true)
-            .read(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("open {}", path.display()))?;
-        close_line(&mut file).with_context(|| format!("write {}", path.display()))?;
-        *self.file() = Some(file);
+        *self.file() = Some(crate::paths::open_lines(path, 0o600)?);
         let event = Event {
             command: Some(self.0.command.clone()),
             version: Some(env!("CARGO_PKG_VERSION").into()),
@@ -224,17 +212,6 @@ impl Ui {
     fn file(&self) -> std::sync::MutexGuard<'_, Option<File>> {
         self.0.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A line that a kill or a full disk has cut must not swallow the next one.
-fn close_line(file: &mut File) -> std::io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut last = [b'\n'];
-    if file.seek(SeekFrom::End(0))? > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-    }
-    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
 }
 
 /// The line that an event is on the screen, if it is one there.

@@ -8,7 +8,7 @@
 //! goes on.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -93,11 +93,7 @@ fn lines(path: &Path) -> Result<BTreeMap<String, Line>> {
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
-    let mut file =
-        File::options().create(true).append(true).open(path).with_context(|| format!("open {}", path.display()))?;
-    // A line that was cut off ends here.
-    let cut = fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-    let text = if cut { format!("\n{text}") } else { text.to_owned() };
+    let mut file = paths::open_lines(path, 0o666)?;
     file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))
 }
 

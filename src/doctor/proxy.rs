@@ -125,7 +125,7 @@ impl Proxy {
         let what = if tunnel { format!("CONNECT {SITE}:443") } else { format!("HEAD http://{SITE}/") };
         let secret = self.secret.as_ref().map(|secret| {
             use base64::Engine;
-            let plain = percent_decoded(secret);
+            let plain: Vec<u8> = percent_encoding::percent_decode_str(secret).collect();
             format!("Proxy-Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(plain))
         });
         let secret = secret.unwrap_or_default();
@@ -144,25 +144,6 @@ impl Proxy {
         let status = line.strip_prefix("HTTP/").and_then(|line| line.split(' ').nth(1)?.parse().ok());
         status.ok_or_else(|| std::io::Error::other("it does not speak HTTP"))
     }
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let (mut plain, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    plain
 }
 
 /// Whether an address of `network` goes past the proxy by this `no_proxy`, as

@@ -164,12 +164,7 @@ impl Night {
     pub fn write(&self, json: &str, beside: &Path) -> Result<()> {
         paths::write_atomic(&self.dir.join("verdict.json"), json.as_bytes(), 0o644)?;
         let path = beside.join("nights.jsonl");
-        paths::create_dir(beside)?;
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("open {}", path.display()))?;
+        let mut file = paths::open_lines(&path, 0o666)?;
         writeln!(file, "{json}").with_context(|| format!("write {}", path.display()))
     }
 
