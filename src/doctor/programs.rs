@@ -7,6 +7,7 @@ use crate::host::daemons::{self, Libvirt};
 use crate::host::packages::{self, Job};
 use crate::host::{as_root, is_root};
 use crate::profile::Provider;
+use crate::provider::virtualbox::{self, preflight};
 
 /// What a provider takes.
 pub struct Programs(pub Provider);
@@ -38,6 +39,13 @@ impl Topic for Programs {
         }
         if self.0 == Provider::Libvirt {
             found.extend(daemon(chosen, daemons::libvirt()?));
+        }
+        if self.0 == Provider::Virtualbox && chosen && virtualbox::is_installed() {
+            let probe = preflight::probe(host.installed.clone())?;
+            found.extend(preflight::set_up(&probe, asked.profile.network.machines).into_iter().map(|text| {
+                let (text, next) = text.split_once('\n').unwrap_or((&text, "provision up --provider libvirt"));
+                Finding::problem(text).next(next.trim_start())
+            }));
         }
         Ok(found)
     }

@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::{forget, prepare_console, up};
 use crate::console;
+use crate::host::known_good::Installed;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::provider::virtualbox::{self, failures, networks, preflight};
@@ -48,7 +49,7 @@ impl Provider for VagrantVirtualbox {
         if !virtualbox::is_installed() {
             return Ok(vec!["VBoxManage is not on PATH\n    install VirtualBox".into()]);
         }
-        preflight::obstacles(&preflight::probe()?, self.network)
+        preflight::obstacles(&preflight::probe(Installed::on_host())?, self.network)
     }
 
     fn own_networks(&self, lab: &Lab) -> Result<Vec<String>> {

@@ -31,11 +31,11 @@ pub struct Host {
 const ALLOWED: &str = "192.168.56.0/21";
 const NETWORKS: &str = "/etc/vbox/networks.conf";
 
-/// Asks this host.
-pub fn probe() -> Result<Host> {
+/// Asks this host, on which this is `installed`.
+pub fn probe(installed: Installed) -> Result<Host> {
     Ok(Host {
         flag: virtualisation_flag(&paths::read(Path::new("/proc/cpuinfo"))?),
-        installed: Installed::on_host(),
+        installed,
         missing_devices: ["/dev/vboxdrv", "/dev/vboxnetctl"]
             .into_iter()
             .filter(|path| !Path::new(path).exists())
@@ -47,10 +47,16 @@ pub fn probe() -> Result<Host> {
 
 /// All that stands in the way, a text each with the next command.
 pub fn obstacles(host: &Host, machines: Ipv4Net) -> Result<Vec<String>> {
-    let mut found: Vec<String> = cpu(host).into_iter().chain(devices(host)).collect();
+    let mut found: Vec<String> = cpu(host).into_iter().collect();
     found.extend(kernel(&host.installed)?);
-    found.extend(vagrant(host).into_iter().chain(range(host, machines)));
+    found.extend(set_up(host, machines));
     Ok(found)
+}
+
+/// What of it is VirtualBox's own: drivers, Vagrant's knowledge of it, the range.
+#[must_use]
+pub fn set_up(host: &Host, machines: Ipv4Net) -> Vec<String> {
+    [devices(host), vagrant(host), range(host, machines)].into_iter().flatten().collect()
 }
 
 fn cpu(host: &Host) -> Option<String> {
