@@ -117,8 +117,11 @@ impl Story {
             }
         }
         let alive = |run: &str| running.is_some_and(|pid| run.ends_with(&format!("-{pid}")));
-        let ended = |of_run: &[&Event]| of_run.iter().rev().find_map(|event| event.code);
-        let at = runs.iter().rposition(|(run, of_run)| ended(of_run) != Some(0) && !alive(run))?;
+        // By its last event; a verdict's exit code is no failure.
+        let well = |of_run: &[&Event]| {
+            of_run.iter().rev().find(|event| event.event == Kind::Ended).is_some_and(|event| event.failure.is_none())
+        };
+        let at = runs.iter().rposition(|(run, of_run)| !well(of_run) && !alive(run))?;
         let (_, of_run) = &runs[at];
         let begun = of_run.iter().find(|event| event.event == Kind::Begun);
         let last = of_run.iter().rev().find(|event| event.event == Kind::Ended);
@@ -127,7 +130,7 @@ impl Story {
             .and_then(|event| event.failure.clone())
             .or_else(|| of_run.iter().find(|event| event.event == Kind::Failed)?.failure.clone());
         let later_and_well = |(_, of_run): &&(&str, Vec<&Event>)| {
-            ended(of_run) == Some(0) && of_run.iter().any(|event| event.command.as_deref() == Some(&command))
+            well(of_run) && of_run.iter().any(|event| event.command.as_deref() == Some(&command))
         };
         let mended = runs[at + 1..].iter().find(later_and_well).and_then(|(_, of_run)| of_run.last());
         Some(Self {

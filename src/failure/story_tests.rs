@@ -92,4 +92,6 @@ fn runs_are_told_apart_and_the_last_failure_is_told() {
     assert_eq!((story.end, story.mended.as_deref()), (End::Interrupted, Some("2026-01-02T00:00:00Z")));
     assert_eq!(Story::from_events(&all, None).unwrap().end, End::Cut, "nobody runs: the third was cut off");
     assert_eq!(Story::from_events(&all[2..4], None), None);
+    let slower = [begun("r4-10"), ended("r4-10", 11)];
+    assert_eq!(Story::from_events(&slower, None), None, "a verdict is no failure");
 }

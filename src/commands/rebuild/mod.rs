@@ -15,6 +15,7 @@ use crate::announce::{self, Address};
 use crate::bench::judge::{Judgement, Word};
 use crate::bench::store::{self, Store};
 use crate::bench::verdict::Invalid;
+use crate::failure::Annotated;
 use crate::interrupt;
 use crate::interrupt::Interrupted;
 use crate::lab::Busy;
@@ -43,11 +44,12 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// The list, and the verdict's exit code.
+    /// The list, and the verdict's exit code; a broken night's is its error.
     pub fn run(&self, session: &Session) -> Result<i32> {
         let address = Address::of_environment()?;
         let store = store_of(session, self.bench.is_local());
         let mut night = Night::begin(session, self.bench.is_local())?;
+        let mut failed = None;
         let judgement = match self.nightly(session, &store, &mut night) {
             Ok(judgement) => judgement,
             Err(error) if error.is::<Interrupted>() || interrupt::requested() => return Err(error),
@@ -56,7 +58,12 @@ impl Rebuild {
                 night.forget()?;
                 return Err(error);
             }
-            Err(error) => night.broken(session, &error),
+            Err(error) => {
+                let judgement = night.broken(session, &error);
+                // Not `Busy` and the like any more: the exit code is the verdict's.
+                failed = Some(Annotated { text: format!("{error:#}"), about: error });
+                judgement
+            }
         };
         let run = judgement.run.as_ref().map(|id| store.dir().join(format!("{id}.json")));
         let document = night.document(session.lab.name(), &judgement, run.as_deref());
@@ -72,7 +79,7 @@ impl Rebuild {
         }
         let text = if session.ui.is_json() { format!("{json}\n") } else { verdict::plain_last(&judgement) };
         std::io::stdout().write_all(text.as_bytes()).context("print the verdict")?;
-        Ok(judgement.word.exit_code())
+        failed.map_or(Ok(judgement.word.exit_code()), |failed| Err(failed.into()))
     }
 
     /// Drops what is too old.

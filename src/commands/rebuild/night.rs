@@ -126,7 +126,6 @@ impl Night {
     /// one place that gathers what such a night leaves.
     pub fn broken(&self, session: &Session, error: &anyhow::Error) -> Judgement {
         let text = format!("{error:#}");
-        session.ui.warn(&text);
         let told = paths::write_atomic(&self.dir.join("error.txt"), format!("{text}\n").as_bytes(), 0o644);
         told.and_then(|()| support::write(session, &self.dir.join("support.tar.gz")).map(drop))
             .unwrap_or_else(|error| session.ui.warn(&format!("{error:#}")));
