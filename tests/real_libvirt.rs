@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use provision::host::daemons;
 use provision::process::Cmd;
-use provision::provider::orphans::{self, FOLDER_RECORD, Orphan};
+use provision::provider::libvirt::orphans::{FOLDER_RECORD, encode};
+use provision::provider::orphans::{self, Orphan};
 use provision::provider::{MachineState, libvirt};
 use provision::ui::{Mode, Ui};
 
@@ -210,8 +211,7 @@ fn lab_machine(name: &str, title: &str, folder: &Path, disk: &str) {
 }
 
 fn lab_network(name: &str, place: u8, folder: Option<&Path>) {
-    let dns =
-        folder.map(|folder| format!("<dns><txt name='{FOLDER_RECORD}' value='{}'/></dns>", orphans::encode(folder)));
+    let dns = folder.map(|folder| format!("<dns><txt name='{FOLDER_RECORD}' value='{}'/></dns>", encode(folder)));
     let xml = format!(
         "<network><name>{name}</name><forward mode='nat'/>{}<ip address='192.168.{place}.1' netmask='255.255.255.0'/></network>",
         dns.unwrap_or_default()
@@ -254,6 +254,7 @@ fn what_a_lab_left_behind_goes_and_nothing_of_anybody_else() {
             Orphan::Machine { name, .. } | Orphan::Network { name, .. } | Orphan::Disk(name) | Orphan::Box(name) => {
                 name.clone()
             }
+            Orphan::VirtualboxMachine { name, .. } | Orphan::VirtualboxNetwork { name, .. } => name.clone(),
         };
         found.into_iter().filter(|orphan| is_tests(&name(orphan))).collect()
     };

@@ -8,7 +8,6 @@ use crate::host::daemons;
 use crate::host::packages::Consent;
 use crate::interrupt::Interrupted;
 use crate::paths;
-use crate::process;
 use crate::profile::{Provider, Role};
 use crate::provider::libvirt;
 use crate::provider::orphans::{self, Orphan};
@@ -19,7 +18,7 @@ pub struct Down {
     /// Remove its benchmark results too
     #[arg(long, conflicts_with = "node")]
     results: bool,
-    /// Remove instead what other labs left at libvirt whose folders are gone: shows it and asks
+    /// Remove instead what other labs left whose folders are gone: shows it and asks
     #[arg(long, conflicts_with_all = ["results", "node"])]
     orphans: bool,
     /// Remove orphans without asking
@@ -39,7 +38,7 @@ impl Down {
         let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         // Without virsh it is of no use, which the provider says.
-        let asked_by_virsh = session.profile().provider == Provider::Libvirt && process::find("virsh").is_some();
+        let asked_by_virsh = session.profile().provider == Provider::Libvirt && libvirt::is_installed();
         if asked_by_virsh && libvirt::must_answer().is_err() {
             daemons::ensure_libvirt(&session.ui)?;
         }
@@ -63,7 +62,9 @@ impl Down {
     }
 
     fn remove_orphans(&self, session: &Session) -> Result<()> {
-        libvirt::must_answer()?;
+        if libvirt::is_installed() {
+            libvirt::must_answer()?;
+        }
         let found = orphans::find(&paths::state_dir()?, orphans::YOUNG)?;
         if found.is_empty() {
             session.ui.note("no lab has left anything behind");

@@ -16,7 +16,7 @@ use crate::lab::{Lab, LabLock};
 use crate::lockfile::Lock;
 use crate::node::Node;
 use crate::profile::{self, Loaded, NodeSpec, Profile, Role, Sources};
-use crate::provider::orphans;
+use crate::provider::libvirt::orphans;
 use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{SshNode, Target};

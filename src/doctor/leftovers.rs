@@ -1,11 +1,11 @@
-//! What labs whose folders are gone have left at libvirt.
+//! What labs whose folders are gone have left at hypervisors.
 
 use anyhow::Result;
 
 use super::{Asked, Finding, Host, Topic};
 use crate::host::daemons::{self, Libvirt};
-use crate::provider::orphans;
-use crate::{paths, process};
+use crate::paths;
+use crate::provider::{libvirt, orphans};
 
 /// Machines, disks, networks and boxes that belong to no lab any more.
 pub struct Leftovers;
@@ -16,7 +16,7 @@ impl Topic for Leftovers {
     }
 
     fn look(&self, _: &Asked, _: &Host) -> Result<Vec<Finding>> {
-        if process::find("virsh").is_none() || daemons::libvirt()? != Libvirt::Answers {
+        if libvirt::is_installed() && daemons::libvirt()? != Libvirt::Answers {
             return Ok(vec![Finding::ok("nothing that can be seen: libvirt does not answer")]);
         }
         let found = orphans::find(&paths::state_dir()?, orphans::YOUNG)?;

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 mod network;
+pub mod orphans;
 
 pub use network::{ensure_network, network_definitions, remove_host, remove_network};
 
 use super::{Identity, MachineState};
-use crate::process::{Captured, Cmd};
+use crate::process::{self, Captured, Cmd};
 
 /// The connection that Vagrant uses too.
 const URI: &str = "qemu:///system";
@@ -22,6 +23,12 @@ pub const POOL_DIR: &str = "/var/lib/libvirt/images";
 fn virsh(args: &[&str]) -> Cmd {
     // Its words are compared below, so they must be English.
     Cmd::new("virsh").args(["--connect", URI, "--quiet"]).args(args).env("LC_ALL", "C")
+}
+
+/// Whether it can be asked at all.
+#[must_use]
+pub fn is_installed() -> bool {
+    process::find("virsh").is_some()
 }
 
 /// An error that says what to do if libvirt does not answer at all.

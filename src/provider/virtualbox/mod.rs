@@ -14,6 +14,7 @@ use crate::profile::types::Firmware;
 
 pub mod failures;
 pub mod networks;
+pub mod orphans;
 pub mod preflight;
 
 /// The DNS server of the NAT in front of each machine (VirtualBox's manual,

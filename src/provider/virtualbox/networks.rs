@@ -34,6 +34,11 @@ fn interfaces(text: &str) -> Vec<HostOnly> {
     text.split("\n\n").filter_map(interface).collect()
 }
 
+/// The interfaces of all of them.
+pub fn names() -> Result<Vec<String>> {
+    Ok(list()?.into_iter().map(|interface| interface.name).collect())
+}
+
 /// The interface of the network in which this host has `address`.
 pub fn at(address: Ipv4Addr) -> Result<Option<String>> {
     Ok(list()?.into_iter().find(|interface| interface.address == Some(address)).map(|interface| interface.name))
