@@ -9,10 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use provision::host::daemons;
+use provision::lab::Lab;
 use provision::process::Cmd;
 use provision::provider::libvirt::orphans::{FOLDER_RECORD, encode};
 use provision::provider::orphans::{self, Orphan};
-use provision::provider::{MachineState, libvirt};
+use provision::provider::vagrant::VagrantLibvirt;
+use provision::provider::{MachineState, Provider as _, libvirt};
 use provision::ui::{Mode, Ui};
 
 const PREFIX: &str = "ci-test-";
@@ -208,6 +210,48 @@ fn lab_machine(name: &str, title: &str, folder: &Path, disk: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), xml).unwrap();
     virsh(&["define"]).arg(file.path()).read().unwrap();
+}
+
+#[test]
+fn what_only_bears_a_labs_names_is_not_touched() {
+    let _alone = Alone::start();
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::below(dir.path(), "ci-test-gone");
+    let provider = VagrantLibvirt {
+        network_name: "provision-ci-test-gone".into(),
+        network_xml: String::new(),
+        nodes: vec!["node1".into()],
+    };
+    let destroy =
+        || provider.destroy(&lab, &provider.nodes, &Ui::new(Mode::Plain)).map_err(|error| format!("{error:#}"));
+
+    // A machine that no lab has made, then one of a lab elsewhere, then its network alone.
+    let disk = volume("ci-test-gone-node1.img", None);
+    lab_machine("ci-test-gone-node1", "my machine", Path::new("/srv/mine"), &disk);
+    assert!(destroy().unwrap_err().contains("was not made by this lab, and stays untouched"));
+    assert!(provider.states(&lab, &provider.nodes).is_err());
+    virsh(&["undefine", "ci-test-gone-node1"]).read().unwrap();
+    lab_machine("ci-test-gone-node1", "provision lab ci-test-gone, node1", Path::new("/elsewhere/ci-test-gone"), &disk);
+    assert!(destroy().unwrap_err().contains("belongs to the lab in /elsewhere/ci-test-gone"));
+    assert!(provider.remove(&lab, "node1").is_err());
+    assert_eq!(libvirt::domain_state("ci-test-gone-node1").unwrap(), MachineState::Off);
+    virsh(&["undefine", "ci-test-gone-node1"]).read().unwrap();
+    lab_network("provision-ci-test-gone", 246, Some(Path::new("/elsewhere/ci-test-gone")));
+    assert!(destroy().unwrap_err().contains("network provision-ci-test-gone"));
+
+    // Its own, by a path with a link in it.
+    virsh(&["net-destroy", "provision-ci-test-gone"]).read().unwrap();
+    virsh(&["net-undefine", "provision-ci-test-gone"]).read().unwrap();
+    std::fs::create_dir_all(lab.dir()).unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    lab_machine("ci-test-gone-node1", "provision lab ci-test-gone, node1", &link.join("ci-test-gone"), &disk);
+    lab_network("provision-ci-test-gone", 246, Some(lab.dir()));
+    let removed = destroy().unwrap();
+    for what in ["machine ci-test-gone-node1", "network provision-ci-test-gone"] {
+        assert!(removed.iter().any(|removed| removed == what), "{what}: {removed:?}");
+    }
+    assert_eq!(libvirt::domain_state("ci-test-gone-node1").unwrap(), MachineState::Absent);
 }
 
 fn lab_network(name: &str, place: u8, folder: Option<&Path>) {

@@ -162,8 +162,10 @@ fn what_an_ended_vagrant_left_is_adopted_if_it_is_whole_and_removed_if_it_is_not
     daemons::ensure_libvirt(&fixture.ui).unwrap();
     let define = |interface: &str| {
         let xml = format!(
-            "<domain type='qemu'><name>ci-test-left-node1</name><memory unit='MiB'>64</memory>\
-             <os><type arch='x86_64'>hvm</type></os><devices>{interface}</devices></domain>"
+            "<domain type='qemu'><name>ci-test-left-node1</name><title>provision lab ci-test-left, node1</title>\
+             <memory unit='MiB'>64</memory><os><type arch='x86_64'>hvm</type></os><devices>{interface}\
+             <serial type='file'><source path='{}'/></serial></devices></domain>",
+            fixture.lab.console("node1").display()
         );
         let xml = fixture.file("machine.xml", xml.as_bytes());
         Cmd::new("virsh").args(["--connect", "qemu:///system", "--quiet", "define"]).arg(xml).read().unwrap();

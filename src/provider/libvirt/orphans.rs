@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
+use super::super::MachineState;
 use super::super::orphans::{Orphan, is_gone};
 use super::super::vagrant::BOX_PREFIX;
 
@@ -44,6 +45,54 @@ pub fn find(state: &Path, young: Duration) -> Result<Vec<Orphan>> {
         }
     }
     Ok(orphans.into_iter().collect())
+}
+
+/// Refuses a domain that bears the name of a machine of the lab in `folder` and
+/// is not its own: another user's lab of that name, or no lab's at all.
+pub fn must_be_own(name: &str, folder: &Path) -> Result<()> {
+    if super::domain_state(name)? == MachineState::Absent {
+        return Ok(());
+    }
+    match folder_of_machine(name, &super::definition(name)?) {
+        Some(other) if is_same(&other, folder) => Ok(()),
+        Some(other) => bail!(
+            "domain {name} at libvirt belongs to the lab in {}\n  take it down from there, or give this lab another \
+             `name` in the profile; if that folder is gone: provision down --orphans",
+            other.display()
+        ),
+        None => bail!(
+            "domain {name} at libvirt was not made by this lab, and stays untouched\n  give the lab another `name` \
+             in the profile, or rename the domain: virsh domrename {name} NAME"
+        ),
+    }
+}
+
+/// As [`must_be_own`], for the lab's network.
+pub fn network_must_be_own(name: &str, folder: &Path) -> Result<()> {
+    for xml in super::network_definitions()? {
+        let document = roxmltree::Document::parse(&xml).context("parse a network's XML")?;
+        let named = document.root_element().children().find(|node| node.has_tag_name("name"));
+        if named.and_then(|node| node.text()) != Some(name) {
+            continue;
+        }
+        let owner = folder_of_network(&xml).map(|(_, owner)| owner);
+        if !owner.as_deref().is_some_and(|owner| is_same(owner, folder)) {
+            let whose = owner.map_or("nobody knows whose it is".into(), |owner| {
+                format!("it belongs to the lab in {}", owner.display())
+            });
+            bail!(
+                "network {name} at libvirt was not made by this lab: {whose}\n  give this lab another `name` and \
+                 other addresses in the profile; if that lab's folder is gone: provision down --orphans"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether two paths mean one folder; it may be reached by a link, or be gone.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
 }
 
 /// The folder of the lab that made the domain `name`: its title, its name and

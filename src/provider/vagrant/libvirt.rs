@@ -8,7 +8,8 @@ use super::{BOX_PREFIX, BOX_VERSION, forget, prepare_console, up};
 use crate::console;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
-use crate::provider::{BootFiles, Identity, MachineState, Provider, libvirt};
+use crate::provider::libvirt::{self, orphans};
+use crate::provider::{BootFiles, Identity, MachineState, Provider};
 use crate::ui::Ui;
 
 /// Its name for Vagrant and in profiles.
@@ -23,6 +24,15 @@ pub struct VagrantLibvirt {
     pub network_xml: String,
     /// Nodes in order.
     pub nodes: Vec<String>,
+}
+
+impl VagrantLibvirt {
+    /// The name at libvirt of a lab's machine; one that is another's is refused.
+    fn own(lab: &Lab, node: &str) -> Result<String> {
+        let machine = lab.machine(node);
+        orphans::must_be_own(&machine, lab.dir())?;
+        Ok(machine)
+    }
 }
 
 /// The names that a box's files have in libvirt's pool.
@@ -62,7 +72,7 @@ impl Provider for VagrantLibvirt {
     }
 
     fn states(&self, lab: &Lab, nodes: &[String]) -> Result<Vec<MachineState>> {
-        nodes.iter().map(|node| libvirt::domain_state(&lab.machine(node))).collect()
+        nodes.iter().map(|node| libvirt::domain_state(&Self::own(lab, node)?)).collect()
     }
 
     fn identity(&self, lab: &Lab, node: &str) -> Result<Identity> {
@@ -70,7 +80,11 @@ impl Provider for VagrantLibvirt {
     }
 
     fn prepare(&self, lab: &Lab, files: &BootFiles, ui: &Ui) -> Result<()> {
+        for node in &self.nodes {
+            Self::own(lab, node)?;
+        }
         let task = ui.task("network", format!("Prepare network {}", self.network_name));
+        orphans::network_must_be_own(&self.network_name, lab.dir())?;
         task.close(libvirt::ensure_network(&self.network_name, &self.network_xml))?;
         let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
         task.close(upload(files))?;
@@ -111,7 +125,7 @@ impl Provider for VagrantLibvirt {
     }
 
     fn remove(&self, lab: &Lab, node: &str) -> Result<Vec<String>> {
-        let removed = remove_machine(&lab.machine(node))?;
+        let removed = remove_machine(&Self::own(lab, node)?)?;
         libvirt::remove_host(&self.network_name, node)?;
         // Vagrant's own record of it.
         crate::paths::remove_dir(&lab.dir().join(".vagrant/machines").join(node))?;
@@ -120,9 +134,13 @@ impl Provider for VagrantLibvirt {
 
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>> {
         let mut removed = Vec::new();
+        let left = self.leftovers(lab, nodes)?;
+        let machines: Vec<String> =
+            nodes.iter().chain(&left).map(|node| Self::own(lab, node)).collect::<Result<_>>()?;
+        orphans::network_must_be_own(&self.network_name, lab.dir())?;
         forget(lab, NAME, ui)?;
-        for node in nodes.iter().chain(&self.leftovers(lab, nodes)?) {
-            removed.extend(remove_machine(&lab.machine(node))?);
+        for machine in machines {
+            removed.extend(remove_machine(&machine)?);
         }
         if libvirt::remove_network(&self.network_name)? {
             removed.push(format!("network {}", self.network_name));
