@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Check, Context, Step};
 use crate::arms::{self, Arm, NAMESPACE, PORT};
+use crate::canary;
 use crate::failure::{Kind, Told};
 use crate::node::Node;
 use crate::paths;
@@ -22,8 +23,9 @@ pub struct ProveRuntime;
 
 /// How long a pod may take to run; an emulated node starts three in a minute.
 const POD_LIMIT: Duration = Duration::from_secs(600);
-/// Requests of the canary per arm; the best counts.
-const CANARY_REQUESTS: u32 = 3;
+/// How often the canary is asked where time does not confirm the mode: it may
+/// have been the neighbours'.
+const CANARY_TRIES: u32 = 5;
 
 /// `proof.json` in the lab's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,7 +123,7 @@ impl Step for ProveRuntime {
         cx.kubectl.apply(&manifests?.join("---\n"))?;
 
         let mut arms = BTreeMap::new();
-        let mut native: Option<Canary> = None;
+        let mut native: Option<(RunningPod, Canary)> = None;
         for arm in arms::smoke() {
             task.say(&format!("wait for pod {}", arm.name()));
             let pod = pods::wait_running(cx.kubectl, arm.name(), POD_LIMIT)?;
@@ -135,14 +137,29 @@ impl Step for ProveRuntime {
                     log: None,
                 })
                 .with_context(|| format!("arm {} is not what it claims", arm.name()))?;
-            let canary = canary_of(cx, node, arm, &pod)?;
-            let native = native.get_or_insert_with(|| canary.clone());
+            let mut canary = canary_of(cx, node, arm, &pod)?;
+            let (native_pod, native) = native.get_or_insert_with(|| (pod.clone(), canary.clone()));
             if canary.answer != native.answer {
                 bail!("arm {}: computes `{}` where native computes `{}`", arm.name(), canary.answer, native.answer);
             }
-            let ratio = judge_time(arm, canary.best_us, native.best_us)
-                .map_err(anyhow::Error::msg)
-                .with_context(|| format!("arm {} is not what it claims", arm.name()))?;
+            // A busy machine makes a time too long, never too short: more tries bring both nearer to the truth.
+            let mut tries = 1;
+            let ratio = loop {
+                match judge_time(arm, canary.best_us, native.best_us) {
+                    Ok(ratio) => break ratio,
+                    Err(_) if tries < CANARY_TRIES => {
+                        tries += 1;
+                        task.say(&format!("compute again: {} and native", arm.name()));
+                        let again = canary_of(cx, node, arms::smoke()[0], native_pod)?;
+                        native.best_us = native.best_us.min(again.best_us);
+                        canary.best_us = canary.best_us.min(canary_of(cx, node, arm, &pod)?.best_us);
+                    }
+                    Err(why) => {
+                        return Err(anyhow::Error::msg(why))
+                            .with_context(|| format!("arm {} is not what it claims", arm.name()));
+                    }
+                }
+            };
             arms.insert(
                 arm.name().to_owned(),
                 ArmProof { mode: arm.mode(), evidence, compute_us: canary.best_us, compute_ratio: ratio },
@@ -182,12 +199,11 @@ struct Canary {
 }
 
 fn canary_of(cx: &Context, node: &dyn Node, arm: &dyn Arm, pod: &RunningPod) -> Result<Canary> {
-    // Sized so that native takes some milliseconds: enough to stand out from a
-    // connection's cost, little enough for the interpreter.
-    let rounds = if cx.emulated { 2_000 } else { 20_000 };
     let command = format!(
-        "bash /opt/provision/request.sh {} {PORT} '/compute?n={rounds}' {CANARY_REQUESTS}",
-        shell_words::quote(&pod.ip)
+        "bash /opt/provision/request.sh {} {PORT} '/compute?n={}' {}",
+        shell_words::quote(&pod.ip),
+        canary::rounds(cx.emulated),
+        canary::REQUESTS
     );
     // The process is there before its socket is: the first connections may be refused.
     let mut tries = 0;
