@@ -34,7 +34,7 @@ struct Global {
     /// The lab's profile [default: the built-in one, config/default.toml]
     #[arg(long, global = true, value_name = "FILE", env = "PROVISION_PROFILE")]
     profile: Option<PathBuf>,
-    /// What runs the machines: libvirt or virtualbox [env: PROVIDER]
+    /// What runs the machines: libvirt, virtualbox or hosts [env: PROVIDER]
     #[arg(long, global = true, value_name = "NAME")]
     provider: Option<String>,
     /// CPUs of every node [env: CPUS]

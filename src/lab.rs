@@ -159,7 +159,7 @@ impl Lab {
     /// Whether `up` ever began here.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.vagrantfile().is_file()
+        self.vagrantfile().is_file() || self.dir.join("node").is_dir()
     }
 
     /// An error with the next command where the lab was never made.
@@ -167,7 +167,7 @@ impl Lab {
         if self.exists() {
             return Ok(());
         }
-        bail!("there is no lab `{}` (looked for {})\n  make it: provision up", self.name, self.vagrantfile().display())
+        bail!("there is no lab `{}` (looked in {})\n  make it: provision up", self.name, self.dir.display())
     }
 
     /// Removes everything but the results, and the folder too if there are none.

@@ -43,4 +43,5 @@ pub mod stats;
 pub mod steps;
 pub mod support;
 pub mod templates;
+pub mod terminal;
 pub mod ui;

@@ -30,6 +30,15 @@ fn from_env_or(name: &str, pick: impl Fn(&etcetera::base_strategy::Xdg) -> PathB
     Ok(pick(&base).join("provision"))
 }
 
+/// A path that may begin with `~/`, the user's home.
+#[must_use]
+pub fn expand_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.into(),
+    }
+}
+
 /// Reads a whole small text file.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))

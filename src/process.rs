@@ -19,10 +19,12 @@ use crate::{interrupt, secrets};
 
 mod leftovers;
 mod running;
+mod tunnel;
 mod watch;
 
 pub use leftovers::{end_leftovers, lives, mark};
 pub use running::Running;
+pub use tunnel::Tunnel;
 
 /// How many last lines of output an error carries.
 const TAIL_LINES: usize = 15;

@@ -19,7 +19,9 @@ use purl::GenericPurlBuilder;
 pub fn document(contents: &Contents, box_name: &str) -> Result<String> {
     let mut components = Vec::new();
     let packages = contents.packages.get(root::BOOTABLE).or_else(|| contents.packages.get(root::NODE));
-    for (name, version) in packages.context("the node's packages are not known")? {
+    for (name, version) in
+        packages.context("the packages of machines that exist already are their own systems': ask dpkg there")?
+    {
         components.push(component(Classification::Library, "deb", &format!("debian/{name}"), version, None)?);
     }
     for (artifact, modules) in &contents.modules {

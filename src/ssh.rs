@@ -1,29 +1,36 @@
-//! Commands on a node over SSH; the only file that knows `ssh2`.
+//! Commands on a node over SSH; this file and those in `ssh/` are the only ones
+//! that know `ssh2`.
 //!
 //! One session per node, many commands over it. The session does not block, so
 //! that Ctrl-C and time-outs end a wait at once.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
-use ssh2::{CheckResult, KnownHostFileKind, Session};
+use ssh2::Session;
 
 use crate::interrupt;
 use crate::node::{Node, NotReached, Obstacle, Output};
+use crate::process::Tunnel;
 
-/// How long one try to connect and log in may take.
-const CONNECT: Duration = Duration::from_secs(60);
+mod exec;
+mod known;
+mod login;
+mod sudo;
+
+use exec::Exec;
+pub use sudo::{Password, Root};
+
 /// How long any one command on a node may take; scripts bound their own waits
 /// below it.
 const COMMAND: Duration = Duration::from_secs(45 * 60);
-/// How much output of one command is kept; more is an error, not memory.
-const OUTPUT_LIMIT: usize = 8 << 20;
 /// How often a connection that says nothing is asked whether it still lives.
 const KEEPALIVE_SECONDS: u32 = 15;
 /// How long a machine may leave what was sent to it unacknowledged. Its kernel
@@ -39,115 +46,62 @@ pub struct Target {
     pub address: SocketAddr,
     /// Login name.
     pub user: String,
-    /// Private key file.
-    pub key: PathBuf,
-    /// Pinned host keys, OpenSSH format. A key that is not in it is refused.
-    pub known_hosts: PathBuf,
+    /// What the login is made with.
+    pub key: Key,
+    /// How commands become root's.
+    pub root: Root,
+    /// The machine that leads there, as ssh takes it: `[user@]name[:port]`.
+    pub jump: Option<String>,
+    /// Files of host keys, OpenSSH format. A key that is in none is refused.
+    pub known_hosts: Vec<PathBuf>,
+    /// How long one try to connect and log in may take.
+    pub patience: Duration,
+    /// What to type when the machine was replaced and its host key with it.
+    pub replaced: String,
+}
+
+/// What a login is made with.
+#[derive(Debug, Clone)]
+pub enum Key {
+    /// A private key's file.
+    File(PathBuf),
+    /// Those that the SSH agent offers.
+    Agent,
 }
 
 /// A node behind an SSH session, connected at the first command.
 pub struct SshNode {
     target: Target,
-    session: Mutex<Option<Session>>,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// A session that is logged in.
+struct Connection {
+    session: Session,
+    /// The same socket, to wait on.
+    socket: OwnedFd,
+    /// How commands become root's here, as it was found out.
+    root: sudo::Way,
+    /// Ends with the connection.
+    _tunnel: Option<Tunnel>,
 }
 
 impl SshNode {
     /// A node that will be reached at `target`.
     #[must_use]
     pub fn new(target: Target) -> Self {
-        Self { target, session: Mutex::new(None) }
+        Self { target, connection: Mutex::new(None) }
     }
 
-    fn connect(&self) -> Result<()> {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if session.is_none() {
-            *session = Some(self.open()?);
-        }
-        Ok(())
-    }
-
-    fn open(&self) -> Result<Session> {
-        let Target { name, address, user, key, known_hosts } = &self.target;
-        let stream = TcpStream::connect_timeout(address, CONNECT)
-            .with_context(|| stuck(name, Obstacle::Connect, format!("connect to {name} at {address}")))?;
-        let set_up = || format!("set up the connection to {name}");
-        stream.set_nodelay(true).with_context(set_up)?;
-        let silence = u32::try_from(SILENCE.as_millis()).unwrap_or(u32::MAX);
-        setsockopt(&stream, TcpUserTimeout, &silence).with_context(set_up)?;
-        let mut session = Session::new().context("start an SSH session")?;
-        session.set_timeout(u32::try_from(CONNECT.as_millis()).unwrap_or(u32::MAX));
-        session.set_tcp_stream(stream);
-        prefer_pinned_key(&session, name, known_hosts, &address.ip().to_string())?;
-        session
-            .handshake()
-            .with_context(|| stuck(name, Obstacle::Handshake, format!("SSH handshake with {name} at {address}")))?;
-        check_host_key(&session, name, &address.ip().to_string(), known_hosts)?;
-        session.userauth_pubkey_file(user, None, key, None).with_context(|| {
-            stuck(name, Obstacle::Login, format!("log in to {name} as {user} with key {}", key.display()))
-        })?;
-        session.set_keepalive(true, KEEPALIVE_SECONDS);
-        session.set_blocking(false);
-        Ok(session)
-    }
-}
-
-fn stuck(node: &str, how: Obstacle, text: String) -> NotReached {
-    NotReached { node: node.into(), how, text }
-}
-
-/// Asks the server for the kind of key that is pinned, so that a server with
-/// several keys shows the one we know.
-fn prefer_pinned_key(session: &Session, name: &str, known_hosts: &Path, host: &str) -> Result<()> {
-    let text = crate::paths::read(known_hosts)?;
-    let kinds: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(names, _)| names.split(',').any(|name| name == host))
-        .filter_map(|(_, rest)| rest.split_whitespace().next())
-        .collect();
-    if kinds.is_empty() {
-        let text = format!("no host key is pinned for {host} in {}", known_hosts.display());
-        return Err(stuck(name, Obstacle::HostKeyUnknown, text).into());
-    }
-    session
-        .method_pref(ssh2::MethodType::HostKey, &kinds.join(","))
-        .with_context(|| format!("ask {host} for a host key of kind {}", kinds.join(",")))
-}
-
-fn check_host_key(session: &Session, name: &str, host: &str, known_hosts: &Path) -> Result<()> {
-    let mut pinned = session.known_hosts().context("read host keys")?;
-    pinned
-        .read_file(known_hosts, KnownHostFileKind::OpenSSH)
-        .with_context(|| format!("read {}", known_hosts.display()))?;
-    let (key, _) = session.host_key().with_context(|| format!("{name} showed no host key"))?;
-    let (how, text) = match pinned.check(host, key) {
-        CheckResult::Match => return Ok(()),
-        CheckResult::NotFound => {
-            (Obstacle::HostKeyUnknown, format!("no host key of {name} ({host}) is pinned in {}", known_hosts.display()))
-        }
-        CheckResult::Mismatch => (
-            Obstacle::HostKeyChanged,
-            format!(
-                "the host key of {name} ({host}) is not the pinned one: another machine answers at this address\n  \
-                 if you replaced the machine yourself: provision down && provision up"
-            ),
-        ),
-        CheckResult::Failure => bail!("the host key of {name} ({host}) could not be checked"),
-    };
-    Err(stuck(name, how, text).into())
-}
-
-impl Node for SshNode {
-    fn name(&self) -> &str {
-        &self.target.name
-    }
-
-    fn exec(&self, command: &str, stdin: &[u8]) -> Result<Output> {
+    /// Runs `command` with what `input` gives, within `limit`.
+    fn run(&self, command: &str, input: &mut dyn Read, limit: Duration) -> Result<Output> {
         interrupt::check()?;
-        self.connect()?;
-        let mut guard = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = guard.as_ref().context("connection is gone")?;
-        let result = Exec { session, name: &self.target.name, deadline: Instant::now() + COMMAND }.run(command, stdin);
+        let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_none() {
+            *guard = Some(self.open()?);
+        }
+        let connection = guard.as_ref().context("connection is gone")?;
+        let result = connection.exec(&self.target.name, limit).run(&connection.root, command, input);
         if result.is_err() {
             // Whatever state the connection is in, the next command starts anew.
             *guard = None;
@@ -159,97 +113,88 @@ impl Node for SshNode {
             if broke { error.context(stuck(name, Obstacle::Lost, words())) } else { error.context(words()) }
         })
     }
-}
 
-/// One command under way.
-struct Exec<'a> {
-    session: &'a Session,
-    name: &'a str,
-    deadline: Instant,
-}
-
-impl Exec<'_> {
-    fn run(&self, command: &str, stdin: &[u8]) -> Result<Output> {
-        let mut channel = self.retry(|| self.session.channel_session())?;
-        self.retry(|| channel.exec(command))?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let mut unsent = stdin;
-        let mut eof_sent = false;
-        loop {
-            let mut moved = false;
-            if !unsent.is_empty() {
-                match channel.write(unsent) {
-                    Ok(n) => {
-                        unsent = &unsent[n..];
-                        moved = true;
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error).context("send standard input"),
-                }
-            } else if !eof_sent {
-                self.retry(|| channel.send_eof())?;
-                eof_sent = true;
+    fn open(&self) -> Result<Connection> {
+        let Target { name, address, user, jump, patience, .. } = &self.target;
+        let pinned = known::Pinned::read(&self.target)?;
+        let mut session = Session::new().context("start an SSH session")?;
+        session.set_timeout(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
+        let (socket, tunnel) = match jump {
+            None => {
+                let stream = TcpStream::connect_timeout(address, *patience)
+                    .with_context(|| stuck(name, Obstacle::Connect, format!("connect to {name} at {address}")))?;
+                let set_up = || format!("set up the connection to {name}");
+                stream.set_nodelay(true).with_context(set_up)?;
+                let silence = u32::try_from(SILENCE.as_millis()).unwrap_or(u32::MAX);
+                setsockopt(&stream, TcpUserTimeout, &silence).with_context(set_up)?;
+                let socket = stream.try_clone().context("share a socket")?.into();
+                session.set_tcp_stream(stream);
+                (socket, None)
             }
-            moved |= drain(&mut channel.stream(0), &mut stdout)?;
-            moved |= drain(&mut channel.stream(1), &mut stderr)?;
-            if channel.eof() && !moved {
-                break;
+            Some(jump) => {
+                let (stream, tunnel) = login::through(jump, &self.target)?;
+                let socket = stream.try_clone().context("share a socket")?.into();
+                session.set_tcp_stream(stream);
+                (socket, Some(tunnel))
             }
-            if !moved {
-                self.pause()?;
-            }
+        };
+        let opened = (|| {
+            pinned.prefer(&session)?;
+            session
+                .handshake()
+                .with_context(|| stuck(name, Obstacle::Handshake, format!("SSH handshake with {name} at {address}")))?;
+            pinned.check(&session, &self.target)?;
+            login::log_in(&session, &self.target)?;
+            session.set_keepalive(true, KEEPALIVE_SECONDS);
+            session.set_blocking(false);
+            anyhow::Ok(())
+        })();
+        if let Err(error) = opened {
+            // Behind a jump host it is ssh that knows what went wrong.
+            let said = tunnel.as_ref().map(Tunnel::said).filter(|said| !said.is_empty());
+            return Err(match (said, jump) {
+                (Some(said), Some(jump)) => error.context(format!("the way to {name} through {jump}: {said}")),
+                _ => error,
+            });
         }
-        self.retry(|| channel.close())?;
-        self.retry(|| channel.wait_close())?;
-        let signal = self.retry(|| channel.exit_signal())?;
-        let status =
-            if signal.exit_signal.is_some() { -1 } else { channel.exit_status().context("read exit status")? };
-        Ok(Output {
-            status,
-            stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        })
-    }
-
-    fn retry<T>(&self, mut action: impl FnMut() -> Result<T, ssh2::Error>) -> Result<T> {
-        const WOULD_BLOCK: i32 = -37;
-        loop {
-            match action() {
-                Err(error) if error.code() == ssh2::ErrorCode::Session(WOULD_BLOCK) => self.pause()?,
-                other => return other.map_err(Into::into),
-            }
-        }
-    }
-
-    fn pause(&self) -> Result<()> {
-        interrupt::check()?;
-        if Instant::now() > self.deadline {
-            let text = format!("{} did not answer within {} min", self.name, COMMAND.as_secs() / 60);
-            return Err(stuck(self.name, Obstacle::TimeOut, text).into());
-        }
-        match self.session.keepalive_send() {
-            Ok(_) => {}
-            Err(error) if error.code() == ssh2::ErrorCode::Session(-37) => {}
-            Err(error) => return Err(anyhow!(error)).context("the connection was lost"),
-        }
-        std::thread::sleep(Duration::from_millis(4));
-        Ok(())
+        let mut connection = Connection { session, socket, root: sudo::Way::Login, _tunnel: tunnel };
+        let mut ask = |command: &str, input: &str| {
+            connection.exec(name, *patience).run(&sudo::Way::Login, command, &mut input.as_bytes())
+        };
+        let way = self.target.root.find(name, user, &mut ask)?;
+        connection.root = way;
+        Ok(connection)
     }
 }
 
-/// Moves what is there; whether anything was.
-fn drain(stream: &mut ssh2::Stream, into: &mut Vec<u8>) -> Result<bool> {
-    let mut buffer = [0; 16 << 10];
-    match stream.read(&mut buffer) {
-        Ok(0) => Ok(false),
-        Ok(n) => {
-            if into.len() + n > OUTPUT_LIMIT {
-                bail!("the command printed more than {} MiB", OUTPUT_LIMIT >> 20);
-            }
-            into.extend_from_slice(&buffer[..n]);
-            Ok(true)
-        }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error).context("read output"),
+fn stuck(node: &str, how: Obstacle, text: String) -> NotReached {
+    NotReached { node: node.into(), how, text }
+}
+
+impl Connection {
+    fn exec<'a>(&'a self, name: &'a str, limit: Duration) -> Exec<'a> {
+        Exec { session: &self.session, socket: &self.socket, name, limit, deadline: Instant::now() + limit }
+    }
+}
+
+impl Node for SshNode {
+    fn name(&self) -> &str {
+        &self.target.name
+    }
+
+    fn exec(&self, command: &str, stdin: &[u8]) -> Result<Output> {
+        self.run(command, &mut &*stdin, COMMAND)
+    }
+
+    fn exec_within(&self, command: &str, stdin: &[u8], limit: Duration) -> Result<Output> {
+        self.run(command, &mut &*stdin, limit)
+    }
+
+    fn feed(&self, command: &str, input: &mut dyn Read) -> Result<Output> {
+        self.run(command, input, COMMAND)
+    }
+
+    fn hang_up(&self) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -2,115 +2,15 @@
 //! that nothing but the pinned machine and the lab's key is ever accepted.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
-#![expect(clippy::disallowed_methods, reason = "the server runs beside the test, which process::Cmd cannot do")]
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod sshd;
+
 use std::time::{Duration, Instant};
 
 use provision::node::Node;
 use provision::process::Cmd;
-use provision::ssh::{SshNode, Target};
-
-/// An `sshd` of our own: its folder, its port, its log.
-struct Server {
-    dir: tempfile::TempDir,
-    port: u16,
-    process: Child,
-}
-
-impl Server {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["host", "user", "stranger"] {
-            keygen(&dir.path().join(name));
-        }
-        // Debian's service makes this folder; without the service we do.
-        if nix::unistd::Uid::effective().is_root() {
-            std::fs::create_dir_all("/run/sshd").unwrap();
-        }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = |name: &str| dir.path().join(name).display().to_string();
-        let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
-             UsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nLogLevel VERBOSE\n",
-            path("host"),
-            path("user.pub"),
-        );
-        std::fs::write(dir.path().join("config"), config).unwrap();
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let process = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f", &path("config")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let server = Self { dir, port, process };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(server.address()).is_err() {
-            assert!(Instant::now() < deadline, "sshd does not listen:\n{}", server.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap()
-    }
-
-    fn logins(&self) -> usize {
-        self.log().matches("Accepted publickey").count()
-    }
-
-    /// A client that knows the server by `host_key` under `host_name`.
-    fn client(&self, host_name: &str, host_key: &str, user_key: &str) -> SshNode {
-        let key = std::fs::read_to_string(self.path(&format!("{host_key}.pub"))).unwrap();
-        let known_hosts = self.path(&format!("known-{host_name}-{host_key}"));
-        std::fs::write(&known_hosts, format!("{host_name} {key}")).unwrap();
-        SshNode::new(Target {
-            name: "node1".into(),
-            address: self.address(),
-            user: whoami(),
-            key: self.path(user_key),
-            known_hosts,
-        })
-    }
-
-    fn friend(&self) -> SshNode {
-        self.client("127.0.0.1", "host", "user")
-    }
-}
-
-impl Server {
-    fn stop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn keygen(path: &Path) {
-    Cmd::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"]).arg(path).read().unwrap();
-}
-
-fn whoami() -> String {
-    Cmd::new("id").arg("-un").read().unwrap()
-}
+use provision::ssh::SshNode;
+use sshd::{Server, whoami};
 
 fn refused(node: &SshNode) -> String {
     format!("{:#}", node.exec("true", b"").unwrap_err())

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::artifacts::engine::Entry;
 use crate::artifacts::manifest::Product;
-use crate::artifacts::{debian_base, node_box, root};
+use crate::artifacts::{debian_base, node_box, payload, root};
 use crate::process::Cmd;
 
 /// Name to version or digest.
@@ -46,7 +46,7 @@ pub struct Contents {
     pub modules: BTreeMap<String, Names>,
     /// By artifact: crate and version to `sha256:…`.
     pub crates: BTreeMap<String, Names>,
-    /// The box: file to `sha256:…`.
+    /// The box, or what machines of their own system get instead: file to `sha256:…`.
     pub node_box: Names,
 }
 
@@ -79,8 +79,10 @@ impl Contents {
                 contents.crates.insert(name.into(), crates);
             }
         }
+        // Machines with a system of their own have its packages.
+        let node = (form != payload::NAME).then_some(root::NODE);
         let bootable = entries.contains_key(root::BOOTABLE).then_some(root::BOOTABLE);
-        for name in [root::BUILDER, root::NODE].into_iter().chain(bootable) {
+        for name in [root::BUILDER].into_iter().chain(node).chain(bootable) {
             let status = entry(name)?.dir.join(root::TREE).join(STATUS);
             contents.packages.insert(name.into(), packages(&crate::paths::read(&status)?));
         }

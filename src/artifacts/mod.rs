@@ -24,6 +24,7 @@ pub mod mbr;
 pub mod namespace;
 pub mod node_box;
 pub mod oci;
+pub mod payload;
 pub mod preflight;
 pub mod programs;
 pub mod root;

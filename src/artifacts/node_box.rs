@@ -29,10 +29,11 @@ pub const BOX: &str = "node.box";
 pub const GIB: &str = "disk_gib";
 
 const TREE: &str = include_str!("scripts/box_tree.sh");
-const ONE_KUBERNETES: &str = include_str!("scripts/one_kubernetes.sh");
+pub(super) const ONE_KUBERNETES: &str = include_str!("scripts/one_kubernetes.sh");
 const IMPORT: &str = include_str!("scripts/import_images.sh");
 const WRITE_DISK: &str = include_str!("scripts/box_disk.sh");
 const CUSTOMIZE: &str = include_str!("../../templates/box/customize.sh");
+const SYSTEM: &str = include_str!("../../templates/node/system.sh");
 
 const VAGRANTFILE: &str = "Vagrant.configure(\"2\") do |_config|\nend\n";
 /// How the disk is stored.
@@ -96,6 +97,7 @@ pub(super) fn tree_inputs(inputs: Inputs) -> Inputs {
         .file("tree", TREE.as_bytes())
         .file("import", IMPORT.as_bytes())
         .file("customize", CUSTOMIZE.as_bytes())
+        .file("system", SYSTEM.as_bytes())
         .file("one kubernetes", ONE_KUBERNETES.as_bytes())
 }
 
@@ -113,16 +115,24 @@ pub(super) fn fill_tree(cx: &Making, root: &str) -> Result<PathBuf> {
     let copy = inside(cx, "box_tree.sh", TREE)?.arg(cx.need(root)?.join(root::TREE)).arg(&tree);
     cx.timed("copy", || cx.run(&copy.arg(cx.need("kubernetes")?).arg(containerd)))?;
 
+    preload(cx, &tree)?;
+    cx.run(&inside(cx, "one_kubernetes.sh", ONE_KUBERNETES)?.arg(&tree))?;
+    // The one sources the other, beside it.
+    cx.script("system.sh", SYSTEM)?;
+    let customize = inside(cx, "customize.sh", CUSTOMIZE)?.arg(&tree);
+    cx.timed("customize", || cx.run(&customize))?;
+    Ok(tree)
+}
+
+/// Imports the images into the store of `tree`'s containerd, at host speed, and
+/// records what they are.
+pub(super) fn preload(cx: &Making, tree: &Path) -> Result<()> {
     let archive = cx.need(images::NAME)?.join(images::ARCHIVE);
-    let import = inside(cx, "import_images.sh", IMPORT)?.arg(&tree).arg(archive).arg(containerd).arg(cx.work());
+    let import =
+        inside(cx, "import_images.sh", IMPORT)?.arg(tree).arg(archive).arg(cx.need("containerd")?).arg(cx.work());
     cx.timed("preload", || cx.run(&import))?;
     let wanted = image_digests(cx.need(images::NAME)?)?;
     check_imported(&paths::read(&cx.work().join("imported"))?, &wanted)?;
-    cx.run(&inside(cx, "one_kubernetes.sh", ONE_KUBERNETES)?.arg(&tree))?;
-
-    let customize = inside(cx, "customize.sh", CUSTOMIZE)?.arg(&tree);
-    cx.timed("customize", || cx.run(&customize))?;
-
     for (name, digest) in wanted {
         cx.record(format!("{}{name}", images::DIGEST), digest);
     }
@@ -130,7 +140,12 @@ pub(super) fn fill_tree(cx: &Making, root: &str) -> Result<PathBuf> {
     for (fact, bytes) in manifest.facts.iter().filter(|(fact, _)| fact.starts_with(images::BYTES)) {
         cx.record(fact.clone(), bytes.clone());
     }
-    Ok(tree)
+    Ok(())
+}
+
+/// The recipe of [`preload`], for the inputs of what calls it.
+pub(super) fn preload_inputs(inputs: Inputs) -> Inputs {
+    inputs.file("import", IMPORT.as_bytes())
 }
 
 /// The images by name with their manifest digests, as the manifest in `dir`

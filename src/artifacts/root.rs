@@ -36,7 +36,8 @@ libc6-dev
 wasmedge
 ca-certificates
 ";
-const NODE_PACKAGES: &str = include_str!("../../templates/box/packages.txt");
+const NODE_PACKAGES: &str =
+    concat!(include_str!("../../templates/box/packages.txt"), include_str!("../../templates/node/packages.txt"));
 /// The kernel in them; it has no driver for the network cards of VirtualBox.
 const CLOUD_KERNEL: &str = "linux-image-cloud-amd64";
 const BOOTABLE_PACKAGES: &str = include_str!("../../templates/box/packages-bootable.txt");

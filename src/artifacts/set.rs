@@ -15,6 +15,7 @@ use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::images::{self, Images};
 use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
+use crate::artifacts::payload::{self, Payload};
 use crate::artifacts::root::{self, Root};
 use crate::artifacts::source::{Build, Source};
 use crate::artifacts::virtualbox_box::{self, VirtualboxBox};
@@ -44,6 +45,8 @@ pub enum BoxForm {
     Libvirt,
     /// `VirtualBox`: a disk that boots by itself.
     Virtualbox,
+    /// Machines that have a system already: what is not their distribution's.
+    Payload,
 }
 
 impl BoxForm {
@@ -52,6 +55,15 @@ impl BoxForm {
         match self {
             Self::Libvirt => node_box::NAME,
             Self::Virtualbox => virtualbox_box::NAME,
+            Self::Payload => payload::NAME,
+        }
+    }
+
+    /// The file in it that machines are made with.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Libvirt | Self::Virtualbox => node_box::BOX,
+            Self::Payload => payload::ARCHIVE,
         }
     }
 }
@@ -60,6 +72,7 @@ impl BoxForm {
 pub struct Set {
     cache: Cache,
     all: Vec<Box<dyn Artifact>>,
+    form: BoxForm,
     /// What a lab uses itself; all else is made only on the way to these.
     goals: [&'static str; 2],
 }
@@ -91,7 +104,7 @@ pub struct PlanLine {
 /// What a lab is started from; all of it lies in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// The Vagrant box.
+    /// The Vagrant box, or the payload of machines that have a system already.
     pub box_file: PathBuf,
     /// A name for it that changes with its content.
     pub box_name: String,
@@ -137,8 +150,9 @@ impl Set {
                 all.push(Box::new(Root::bootable(spec.debian_mirror.clone())));
                 all.push(Box::new(VirtualboxBox));
             }
+            BoxForm::Payload => all.push(Box::new(Payload)),
         }
-        Ok(Self { cache, all, goals: [spec.form.artifact(), KUBERNETES] })
+        Ok(Self { cache, all, form: spec.form, goals: [spec.form.artifact(), KUBERNETES] })
     }
 
     /// Makes what the arms are run from on this host: nothing of Kubernetes.
@@ -186,7 +200,7 @@ impl Set {
         let graph = Graph::of(&self.all)?;
         let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Full)?;
         preflight::check(&self.cache, &graph, &verdicts)?;
-        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?, self.goals[0])
+        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?, self.form)
     }
 
     /// What is made already, if all that a lab is started from is there.
@@ -198,7 +212,7 @@ impl Set {
             let State::Present(manifest) = self.cache.state(goal, &planned.key, Depth::Cheap)? else { return Ok(None) };
             entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
         }
-        Made::of(&entries, self.goals[0]).map(Some)
+        Made::of(&entries, self.form).map(Some)
     }
 
     /// What they consist of, read from those in the cache; one that is missing
@@ -213,7 +227,7 @@ impl Set {
                 entries.insert(name.to_owned(), Entry { dir, manifest: *manifest });
             }
         }
-        Contents::of(&entries, self.goals[0])
+        Contents::of(&entries, self.form.artifact())
     }
 
     /// The folders of this set's artifacts in the cache, whether there or not.
@@ -249,15 +263,15 @@ impl Made {
         named.filter_map(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?))).collect()
     }
 
-    fn of(entries: &BTreeMap<String, Entry>, form: &str) -> Result<Self> {
+    fn of(entries: &BTreeMap<String, Entry>, form: BoxForm) -> Result<Self> {
         let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
-        let (node, kubernetes) = (entry(form)?, entry(KUBERNETES)?);
+        let (node, kubernetes) = (entry(form.artifact())?, entry(KUBERNETES)?);
         let facts = &node.manifest.facts;
-        let direct = (form == node_box::NAME).then(|| direct(node)).transpose()?;
+        let direct = (form == BoxForm::Libvirt).then(|| direct(node)).transpose()?;
         Ok(Made {
-            box_file: node.dir.join(node_box::BOX),
+            box_file: node.dir.join(form.file()),
             box_name: format!("provision-node-{}", &node.manifest.key[..16]),
-            box_sha256: node.manifest.sha256(node_box::BOX)?.to_owned(),
+            box_sha256: node.manifest.sha256(form.file())?.to_owned(),
             direct,
             kubectl: kubernetes.dir.join("kubectl"),
             images: node_box::digests_in(&node.manifest),
@@ -283,7 +297,9 @@ mod tests {
     #[test]
     fn from_an_empty_cache_everything_is_made_and_nothing_is_changed_by_planning() {
         let dir = tempfile::tempdir().unwrap();
-        for (form, name) in [(BoxForm::Libvirt, "box"), (BoxForm::Virtualbox, "box-virtualbox")] {
+        for (form, name) in
+            [(BoxForm::Libvirt, "box"), (BoxForm::Virtualbox, "box-virtualbox"), (BoxForm::Payload, "payload")]
+        {
             let spec = Spec { kubernetes_version: "1.37.2".into(), debian_mirror: None, form };
             let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
             assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");

@@ -101,7 +101,11 @@ fn fit(session: &Session) -> Result<Result<Vec<String>, Misfits>> {
     if libvirt && (daemons::libvirt()? != Libvirt::Answers || process::find("virsh").is_none()) {
         return up::fit(session, &vec![MachineState::Absent; session.nodes.len()], &[]);
     }
-    let (states, _) = plan::machines(session)?;
+    if !session.owns_machines() {
+        // They are where they are, and `up` asks them itself.
+        return Ok(Ok(Vec::new()));
+    }
+    let (states, ..) = plan::machines(session)?;
     let networks = if libvirt { provider::libvirt::network_definitions()? } else { Vec::new() };
     up::fit(session, &states, &networks)
 }

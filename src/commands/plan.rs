@@ -62,18 +62,24 @@ fn values(session: &Session, text: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// The machines' states, and what became of them. Without the provider's
+/// The machines' states, what became of them, and why those that do not run do
+/// not, where that is known.
+type Machines = (Vec<MachineState>, Vec<Change>, Vec<Option<String>>);
+
+/// What is known of the machines. Without the provider's
 /// programs there are none, and a plan is no place to fail for it: `up`
 /// installs them.
-pub(super) fn machines(session: &Session) -> Result<(Vec<MachineState>, Vec<Change>)> {
+pub(super) fn machines(session: &Session) -> Result<Machines> {
     let names = session.node_names();
     if !can_be_asked(session) {
-        return Ok((vec![MachineState::Absent; names.len()], vec![Change::New; names.len()]));
+        let unknown = vec![None; names.len()];
+        return Ok((vec![MachineState::Absent; names.len()], vec![Change::New; names.len()], unknown));
     }
     let provider = session.provider()?;
     let states = provider.states(&session.lab, &names)?;
     let changes = session.changes(provider.as_ref(), &states)?;
-    Ok((states, changes))
+    let whys = (0..names.len()).map(|node| provider.why(node)).collect();
+    Ok((states, changes, whys))
 }
 
 /// Whether the programs are there that know of machines.
@@ -100,14 +106,16 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
     let made = set.made()?;
 
     writeln!(text, "\nmachines")?;
-    let (states, changes) = machines(session)?;
-    for ((node, state), change) in session.nodes.iter().zip(&states).zip(&changes) {
-        let what = match state {
-            MachineState::Running => "running".to_owned(),
-            MachineState::Absent => {
+    let (states, changes, whys) = machines(session)?;
+    for (((node, state), change), why) in session.nodes.iter().zip(&states).zip(&changes).zip(whys) {
+        let what = match (state, &node.access) {
+            (MachineState::Off, Some(_)) => format!("does not answer: {}", why.unwrap_or_default()),
+            (_, Some(_)) => format!("{} answers", node.ip),
+            (MachineState::Running, None) => "running".to_owned(),
+            (MachineState::Absent, None) => {
                 format!("new: {} CPUs, {} MiB, {} GiB disk, {}", node.cpus, node.memory_mib, node.disk_gib, node.ip)
             }
-            MachineState::Off | MachineState::Paused => "start again".to_owned(),
+            (MachineState::Off | MachineState::Paused, None) => "start again".to_owned(),
         };
         let told = change.told().map(|told| format!(" ({told})")).unwrap_or_default();
         let pending = *state != MachineState::Running || *change == Change::Replaced;
@@ -129,7 +137,7 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
     let running = running
         // Its host key is not the pinned one: nothing can be asked of it yet.
         && !changes.contains(&Change::Replaced);
-    if let (true, Some(made)) = (running && session.lab.known_hosts().is_file(), made) {
+    if let (true, Some(made)) = (running && session.knows_hosts(), made) {
         let parts = Parts::of(session, &made, emulated)?;
         for (name, title, check) in steps::plan(&all, &parts.context(session))? {
             match check {

@@ -24,7 +24,9 @@ impl Render {
         };
         let dir = self.output.clone().unwrap_or_else(|| session.lab.dir().to_owned());
         session.render_to(&dir, session.acceleration()?.emulated)?;
-        session.ui.note(&format!("wrote {} and {}", dir.join("Vagrantfile").display(), dir.join("node").display()));
+        let written = ["Vagrantfile", "node"].map(|name| dir.join(name)).into_iter().filter(|path| path.exists());
+        let written: Vec<String> = written.map(|path| path.display().to_string()).collect();
+        session.ui.note(&format!("wrote {}", written.join(" and ")));
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What every command begins with: the profile, the lab's folder, the voice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -15,15 +16,16 @@ use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::lockfile::Lock;
 use crate::node::Node;
-use crate::profile::{self, Loaded, NodeSpec, Profile, Role, Sources};
+use crate::profile::{self, Loaded, NodeSpec, Profile, Role, Sources, Sudo};
+use crate::provider::hosts::{self, Hosts};
 use crate::provider::libvirt::orphans;
 use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
-use crate::ssh::{SshNode, Target};
+use crate::ssh::{Key, Password, Root, SshNode, Target};
 use crate::steps::machines::{self, Change};
-use crate::steps::{Context, NodeFiles, NodeValues, Route};
+use crate::steps::{Context, NodeFiles, NodeValues, Payload, Route};
 use crate::ui::Ui;
-use crate::{lockfile, paths, secrets, templates};
+use crate::{lockfile, paths, secrets, templates, terminal};
 
 /// A command's profile and lab.
 pub struct Session {
@@ -41,6 +43,8 @@ pub struct Session {
     pub file: Option<PathBuf>,
     /// Where progress goes.
     pub ui: Ui,
+    /// What sudo asks on machines that are not ours, once the user has typed it.
+    password: Arc<Password>,
 }
 
 impl Session {
@@ -55,7 +59,8 @@ impl Session {
         let nodes = loaded.profile.nodes();
         let journal = Journal::at(lab.journal());
         let lock_file = lockfile::path(file, lab.dir());
-        Ok(Self { loaded, lab, nodes, journal, lock_file, file: file.map(Into::into), ui: ui.clone() })
+        let file = file.map(Into::into);
+        Ok(Self { loaded, lab, nodes, journal, lock_file, file, ui: ui.clone(), password: Arc::default() })
     }
 
     /// Takes the lab for this process, and says what a dead one had left running.
@@ -77,10 +82,14 @@ impl Session {
 
     /// How this host will run the machines, and why.
     pub fn acceleration(&self) -> Result<Verdict> {
-        if self.profile().provider == profile::Provider::Virtualbox {
-            return Ok(Verdict { emulated: false, reason: "VirtualBox, which emulates none".into() });
+        let wanted = self.profile().machine.acceleration;
+        match self.profile().provider {
+            profile::Provider::Libvirt => acceleration::decide(wanted, &acceleration::probe()?),
+            profile::Provider::Virtualbox => {
+                Ok(Verdict { emulated: false, reason: "VirtualBox, which emulates none".into() })
+            }
+            profile::Provider::Hosts => hosts::acceleration(wanted, &self.ssh_nodes()?),
         }
-        acceleration::decide(self.profile().machine.acceleration, &acceleration::probe()?)
     }
 
     /// What became of each machine since the journal last saw it, in order.
@@ -88,7 +97,9 @@ impl Session {
         let known = self.journal.state()?;
         let change = |(node, state): (&NodeSpec, &MachineState)| {
             let there = match state {
-                MachineState::Absent => None,
+                // One that is not ours is there all the same, or cannot be asked.
+                MachineState::Off if node.access.is_some() => return Ok(Change::Same),
+                MachineState::Absent if node.access.is_none() => None,
                 _ => Some(provider.identity(&self.lab, &node.name)?),
             };
             Ok(machines::change(&known, &node.name, there.as_ref(), None))
@@ -104,8 +115,15 @@ impl Session {
             form: match self.profile().provider {
                 profile::Provider::Libvirt => BoxForm::Libvirt,
                 profile::Provider::Virtualbox => BoxForm::Virtualbox,
+                profile::Provider::Hosts => BoxForm::Payload,
             },
         })
+    }
+
+    /// Whether the machines are made from a box of ours, with all inside.
+    #[must_use]
+    pub fn owns_machines(&self) -> bool {
+        self.profile().provider != profile::Provider::Hosts
     }
 
     /// Names of the nodes, in order.
@@ -127,6 +145,10 @@ impl Session {
                 gateway: self.profile().gateway(),
                 nodes: self.node_names(),
             })),
+            profile::Provider::Hosts => {
+                let addresses = self.nodes.iter().map(|node| node.ip).collect();
+                Ok(Box::new(Hosts::new(self.ssh_nodes()?, addresses)))
+            }
         }
     }
 
@@ -203,6 +225,8 @@ impl Session {
                     machine_cidr: profile.network.machines.to_string(),
                     nameserver: match profile.provider {
                         profile::Provider::Libvirt => profile.gateway().to_string(),
+                        // Theirs stays what it is.
+                        profile::Provider::Hosts => String::new(),
                         profile::Provider::Virtualbox => virtualbox::NAT_NAMESERVER.to_string(),
                     },
                     node_pods: node.pods.to_string(),
@@ -212,6 +236,7 @@ impl Session {
                     api_address: profile.api_address().to_string(),
                     control_plane_peers: peers.map(|peer| peer.ip.to_string()).collect(),
                     api_priority: 200 - index.min(100),
+                    own: self.owns_machines(),
                     emulated,
                     single_node: self.nodes.len() == 1,
                     pod_cidr: profile.network.pods.to_string(),
@@ -225,33 +250,83 @@ impl Session {
 
     /// Writes the Vagrantfile and the node files below `dir`.
     pub fn render_to(&self, dir: &Path, emulated: bool) -> Result<()> {
-        paths::write_atomic(&dir.join("Vagrantfile"), self.vagrantfile()?.as_bytes(), 0o644)?;
+        if self.profile().provider != profile::Provider::Hosts {
+            paths::write_atomic(&dir.join("Vagrantfile"), self.vagrantfile()?.as_bytes(), 0o644)?;
+        }
         for (node, files) in self.nodes.iter().zip(self.node_files(emulated)?) {
             files.write_to(&dir.join("node").join(&node.name))?;
         }
         Ok(())
     }
 
-    /// The nodes over SSH; nothing is connected yet.
-    #[must_use]
-    pub fn ssh_nodes(&self) -> Vec<Box<dyn Node>> {
-        self.nodes.iter().map(|node| Box::new(SshNode::new(self.ssh_target(node))) as Box<dyn Node>).collect()
+    /// The nodes over SSH; nothing is connected yet. Asks for sudo's password
+    /// where the profile says that sudo does, the first time.
+    pub fn ssh_nodes(&self) -> Result<Vec<Box<dyn Node>>> {
+        let access = self.nodes.iter().filter_map(|node| node.access.as_ref());
+        let users: BTreeSet<&str> =
+            access.filter(|access| access.sudo == Sudo::Password).map(|access| access.user.as_str()).collect();
+        if !users.is_empty() && !self.password.is_set() {
+            let users: Vec<&str> = users.into_iter().collect();
+            let asked = terminal::ask_hidden(&format!("password for sudo of {}: ", users.join(", ")))?;
+            self.password.set(asked.context(
+                "sudo asks for a password (nodes.ssh.sudo), and there is no terminal to ask for it on\n  run it on a \
+                 terminal, or let sudo ask for none and say so: nodes.ssh.sudo = \"free\"",
+            )?);
+        }
+        Ok(self.nodes.iter().map(|node| Box::new(SshNode::new(self.ssh_target(node))) as Box<dyn Node>).collect())
     }
 
-    /// Pins the host keys that the machines print on their consoles.
+    /// Whether host keys were pinned, where that is ours to do.
+    #[must_use]
+    pub fn knows_hosts(&self) -> bool {
+        self.nodes.iter().all(|node| node.access.is_some()) || self.lab.known_hosts().is_file()
+    }
+
+    /// Pins the host keys that the machines print on their consoles; those of
+    /// machines that are not ours are the user's to know.
     pub fn pin_host_keys(&self) -> Result<()> {
-        self.nodes.iter().try_for_each(|node| crate::console::pin(&self.lab, node))
+        let ours = self.nodes.iter().filter(|node| node.access.is_none());
+        ours.into_iter().try_for_each(|node| crate::console::pin(&self.lab, node))
     }
 
     /// How a node is reached.
     #[must_use]
     pub fn ssh_target(&self, node: &NodeSpec) -> Target {
+        let address = SocketAddr::new(IpAddr::V4(node.ip), node.port);
+        let Some(access) = &node.access else {
+            return Target {
+                name: node.name.clone(),
+                address,
+                user: "root".into(),
+                key: Key::File(self.lab.ssh_key()),
+                root: Root::Login,
+                jump: None,
+                known_hosts: vec![self.lab.known_hosts()],
+                patience: Duration::from_secs(60),
+                replaced: "provision down && provision up".into(),
+            };
+        };
         Target {
             name: node.name.clone(),
-            address: SocketAddr::new(IpAddr::V4(node.ip), 22),
-            user: "root".into(),
-            key: self.lab.ssh_key(),
-            known_hosts: self.lab.known_hosts(),
+            address,
+            user: access.user.clone(),
+            key: match access.key.as_str() {
+                "agent" => Key::Agent,
+                path => Key::File(paths::expand_home(path)),
+            },
+            root: match access.sudo {
+                Sudo::No => Root::Login,
+                Sudo::Free => Root::Free,
+                Sudo::Password => Root::Password(Arc::clone(&self.password)),
+            },
+            jump: Some(access.jump.clone()).filter(|jump| jump != "none"),
+            known_hosts: vec![
+                self.lab.known_hosts(),
+                paths::expand_home("~/.ssh/known_hosts"),
+                "/etc/ssh/ssh_known_hosts".into(),
+            ],
+            patience: Duration::from_secs(20),
+            replaced: "ssh-keygen -R '{host}' -f {file}".into(),
         }
     }
 
@@ -289,19 +364,22 @@ pub struct Parts {
     lock: String,
     images: BTreeMap<String, String>,
     sizes: BTreeMap<String, u64>,
+    payload: Option<Payload>,
 }
 
 impl Parts {
     /// For a lab whose machines run.
     pub fn of(session: &Session, made: &Made, emulated: bool) -> Result<Self> {
         Ok(Self {
-            nodes: session.ssh_nodes(),
+            nodes: session.ssh_nodes()?,
             files: session.node_files(emulated)?,
             kubectl: session.kubectl(made),
             emulated,
             lock: Lock::read(&session.lock_file)?.map(|lock| lock.hash()).transpose()?.unwrap_or_default(),
             images: made.images.clone(),
             sizes: made.image_bytes(),
+            payload: (!session.owns_machines())
+                .then(|| Payload { file: made.box_file.clone(), sha256: made.box_sha256.clone() }),
         })
     }
 
@@ -319,6 +397,7 @@ impl Parts {
             lock: &self.lock,
             images: &self.images,
             sizes: &self.sizes,
+            payload: self.payload.as_ref(),
             ui: &session.ui,
             journal: &session.journal,
             checks: Mutex::new(None),

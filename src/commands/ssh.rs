@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Session;
 use crate::process::Cmd;
+use crate::ssh::Key;
 
 /// Open a shell on a node, or run a command there.
 #[derive(Debug, Args)]
@@ -23,12 +24,18 @@ impl Ssh {
         session.lab.must_exist()?;
         let node = session.node(self.node.as_deref())?;
         let target = session.ssh_target(node);
-        Cmd::new("ssh")
-            .arg("-i")
-            .arg(&target.key)
-            .args(["-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
-            .arg(format!("UserKnownHostsFile={}", target.known_hosts.display()))
-            .args(["-o", "GlobalKnownHostsFile=none", "-o", "LogLevel=ERROR"])
+        let known: Vec<String> = target.known_hosts.iter().map(|file| file.display().to_string()).collect();
+        let mut ssh = Cmd::new("ssh");
+        if let Key::File(key) = &target.key {
+            ssh = ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
+        }
+        if let Some(jump) = &target.jump {
+            ssh = ssh.arg("-J").arg(jump);
+        }
+        ssh.args(["-o", "StrictHostKeyChecking=yes", "-o"])
+            .arg(format!("UserKnownHostsFile={}", known.join(" ")))
+            .args(["-o", "GlobalKnownHostsFile=none", "-o", "LogLevel=ERROR", "-p"])
+            .arg(target.address.port().to_string())
             .arg(format!("{}@{}", target.user, target.address.ip()))
             .args((!self.command.is_empty()).then(|| shell_words::join(&self.command)))
             .interactive()

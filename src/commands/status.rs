@@ -20,8 +20,8 @@ use crate::steps::machines::Change;
 #[derive(Debug, Args)]
 pub struct Status {}
 
-/// How long the API server's port may take to answer.
-const API_TIMEOUT: Duration = Duration::from_millis(150);
+/// How long the API server's port may take to answer, on this host and elsewhere.
+const API_TIMEOUT: [Duration; 2] = [Duration::from_millis(150), Duration::from_secs(1)];
 
 #[derive(Serialize)]
 struct Report {
@@ -50,6 +50,9 @@ struct Machine {
     ip: String,
     cpus: u32,
     memory_mib: u64,
+    /// Why it does not run, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +74,8 @@ impl Status {
             .iter()
             .zip(states)
             .zip(changes)
-            .map(|((node, state), change)| Machine {
+            .enumerate()
+            .map(|(index, ((node, state), change))| Machine {
                 node: node.name.clone(),
                 machine: lab.machine(&node.name),
                 role: node.role.name(),
@@ -80,6 +84,7 @@ impl Status {
                 ip: node.ip.to_string(),
                 cpus: node.cpus,
                 memory_mib: node.memory_mib,
+                why: provider.why(index),
             })
             .collect();
         let running = |role: Role| {
@@ -87,7 +92,8 @@ impl Status {
             all.any(|(node, machine)| node.role == role && machine.state == MachineState::Running)
         };
         let address = SocketAddr::new(session.profile().api_address().into(), 6443);
-        let api = running(Role::ControlPlane) && TcpStream::connect_timeout(&address, API_TIMEOUT).is_ok();
+        let limit = API_TIMEOUT[usize::from(!session.owns_machines())];
+        let api = running(Role::ControlPlane) && TcpStream::connect_timeout(&address, limit).is_ok();
         // A proof holds for the machines on which it was made.
         let there = machines.iter().all(|machine| !matches!(machine.change, Change::Replaced | Change::Vanished));
         let proof = Proof::load(lab).filter(|_| there).map(|proof| {
@@ -120,16 +126,16 @@ fn plain(report: &Report) -> String {
     let mut text = format!("lab {} ({})\n", report.lab, report.provider);
     for machine in &report.machines {
         let state = format!("{:?}", machine.state).to_lowercase();
-        text.push_str(&format!(
-            "  {:8} {:8} {}  {}, {} CPUs, {} MiB{}\n",
-            machine.node,
-            state,
-            machine.ip,
-            machine.role,
-            machine.cpus,
-            machine.memory_mib,
-            machine.change.told().map(|told| format!("  ({told})")).unwrap_or_default()
-        ));
+        // What a machine that is not ours has, the profile does not know.
+        let size = match report.provider {
+            "hosts" => String::new(),
+            _ => format!(", {} CPUs, {} MiB", machine.cpus, machine.memory_mib),
+        };
+        let told = machine.change.told().map(|told| format!("  ({told})")).unwrap_or_default();
+        text.push_str(&format!("  {:8} {:8} {}  {}{size}{told}\n", machine.node, state, machine.ip, machine.role));
+        if let Some(why) = &machine.why {
+            text.push_str(&format!("    {}\n", why.replace('\n', "\n    ")));
+        }
     }
     text.push_str(&format!("  api      {}\n", if report.api { "answers" } else { "silent" }));
     match &report.proof {

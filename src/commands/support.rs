@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::node::Node;
 use crate::process::Cmd;
 use crate::secrets::Known;
-use crate::ssh::SshNode;
+use crate::ssh::{Key, SshNode};
 use crate::support::{Bundle, default_name};
 use crate::{paths, ui};
 
@@ -113,7 +113,7 @@ pub fn write(session: &Session, file: &Path) -> Result<u64> {
     for node in &session.nodes {
         task.say(&node.name);
         let target = session.ssh_target(node);
-        if !reachable(target.address) || !target.key.is_file() {
+        if !reachable(target.address) || matches!(&target.key, Key::File(key) if !key.is_file()) {
             bundle.add(&format!("nodes/{}.txt", node.name), "it does not answer SSH\n")?;
             continue;
         }

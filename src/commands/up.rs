@@ -16,8 +16,8 @@ use crate::host::{daemons, packages, preflight};
 use crate::lockfile::Lock;
 use crate::process::Cmd;
 use crate::profile::{NodeSpec, Provider};
-use crate::provider::MachineState;
 use crate::provider::libvirt;
+use crate::provider::{self, MachineState};
 use crate::steps::machines::Change;
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
@@ -81,13 +81,16 @@ impl Up {
         let made = artifacts.ensure(&session.ui)?;
         self.must_be_locked(session, &artifacts)?;
         let changes = session.changes(provider.as_ref(), &states)?;
-        for (node, _) in session.nodes.iter().zip(&changes).filter(|(_, change)| **change == Change::Replaced) {
+        let ours = session.nodes.iter().zip(&changes).filter(|(node, _)| node.access.is_none());
+        for (node, _) in ours.filter(|(_, change)| **change == Change::Replaced) {
             // It has a host key of its own, which it says on the console that is ours.
             console::forget_key(&session.lab, node)?;
         }
         let machines: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
         let cut_off = !session.journal.state()?.again(MACHINES, &machines).is_empty();
-        if cut_off || states.iter().any(|state| *state != MachineState::Running) {
+        // What is on machines that are not ours outlives the lab's folder here.
+        let unknown = session.profile().provider == Provider::Hosts && !session.lab.exists();
+        if cut_off || unknown || states.iter().any(|state| *state != MachineState::Running) {
             session.journal.began(MACHINES, &machines)?;
             boot(session, provider.as_ref(), &made, &acceleration, &states)?;
             session.journal.done(MACHINES, &machines)?;
@@ -139,8 +142,9 @@ fn tell_acceleration(session: &Session, acceleration: &Verdict) {
     }
 }
 
-/// Refuses, before anything is made, what this host cannot hold.
-fn fits(session: &Session, provider: &dyn crate::provider::Provider, states: &[MachineState]) -> Result<()> {
+/// Refuses, before anything is made, what this host cannot hold, and existing
+/// machines that cannot be nodes.
+fn fits(session: &Session, provider: &dyn provider::Provider, states: &[MachineState]) -> Result<()> {
     let obstacles = provider.obstacles()?;
     if !obstacles.is_empty() {
         bail!("{} starts no machine on this host:\n  {}", provider.name(), obstacles.join("\n  "));
@@ -148,6 +152,7 @@ fn fits(session: &Session, provider: &dyn crate::provider::Provider, states: &[M
     let networks = match session.profile().provider {
         Provider::Libvirt => libvirt::network_definitions()?,
         Provider::Virtualbox => Vec::new(),
+        Provider::Hosts => return provider.up(&session.lab, &session.ui),
     };
     for warning in fit(session, states, &networks)?? {
         session.ui.warn(&warning);
@@ -188,12 +193,16 @@ pub(super) fn fit(
 /// Everything up to machines that answer.
 fn boot(
     session: &Session,
-    provider: &dyn crate::provider::Provider,
+    provider: &dyn provider::Provider,
     made: &Made,
     acceleration: &Verdict,
     states: &[MachineState],
 ) -> Result<()> {
     let lab = &session.lab;
+    if session.profile().provider == Provider::Hosts {
+        // They were looked at, and nothing needs to be started.
+        return session.render_to(lab.dir(), acceleration.emulated);
+    }
     ensure_key(session)?;
     for (node, state) in session.nodes.iter().zip(states) {
         // A machine that is made anew has a new host key and a new console.

@@ -29,7 +29,7 @@ use crate::host::preflight::Misfits;
 use crate::profile::{Faults, Profile, Provider};
 
 /// Every provider that is looked at, whichever the profile names.
-pub const PROVIDERS: &[Provider] = &[Provider::Libvirt, Provider::Virtualbox];
+pub const PROVIDERS: &[Provider] = &[Provider::Libvirt, Provider::Virtualbox, Provider::Hosts];
 
 /// What the host is looked at for.
 pub struct Asked<'a> {

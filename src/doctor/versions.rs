@@ -21,7 +21,8 @@ impl Topic for Versions {
         let chosen = asked.profile.provider;
         for clash in known_good::clashes(installed)? {
             // A clash of VirtualBox is none of a libvirt lab's business.
-            let matters = clash.concerns("virtualbox") == (chosen == Provider::Virtualbox);
+            let ours = clash.concerns("virtualbox") == (chosen == Provider::Virtualbox);
+            let matters = ours && chosen != Provider::Hosts;
             found.push(
                 Finding::problem_if(matters, format!("{}: {}", clash.between(installed), clash.text))
                     .next(&clash.next)

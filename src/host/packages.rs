@@ -48,8 +48,10 @@ pub enum Job {
 
 const LIBVIRT: Job = Job::Lab(Provider::Libvirt);
 const VIRTUALBOX: Job = Job::Lab(Provider::Virtualbox);
-const LABS: &[Job] = &[LIBVIRT, VIRTUALBOX];
-const ALL: &[Job] = &[LIBVIRT, VIRTUALBOX, Job::LocalBenchmark];
+const HOSTS: Job = Job::Lab(Provider::Hosts);
+const MACHINES: &[Job] = &[LIBVIRT, VIRTUALBOX];
+const LABS: &[Job] = &[LIBVIRT, VIRTUALBOX, HOSTS];
+const ALL: &[Job] = &[LIBVIRT, VIRTUALBOX, HOSTS, Job::LocalBenchmark];
 
 /// Where distributions keep the certificates of the authorities they trust:
 /// Debian and Arch, Fedora, openSUSE.
@@ -59,7 +61,7 @@ pub const CERTIFICATES: &[&str] =
 /// One line per need: what for, the package, who uses it, how it is found.
 #[rustfmt::skip]
 const NEEDS: &[Need] = &[
-    need("starts the machines", "vagrant", LABS, Found::Program(&["vagrant"])),
+    need("starts the machines", "vagrant", MACHINES, Found::Program(&["vagrant"])),
     need("lets Vagrant drive libvirt", "vagrant-libvirt", &[LIBVIRT], Found::Plugin("vagrant-libvirt")),
     need("keeps the machines and their networks", "libvirt-daemon-system", &[LIBVIRT], Found::Program(&["libvirtd", "virtqemud"])),
     need("asks libvirt", "libvirt-clients", &[LIBVIRT], Found::Program(&["virsh"])),
@@ -67,11 +69,11 @@ const NEEDS: &[Need] = &[
     need("runs the machines", "qemu-system-x86", &[LIBVIRT], Found::Program(&["qemu-system-x86_64"])),
     need("runs the machines", "virtualbox", &[VIRTUALBOX], Found::Program(&["VBoxManage"])),
     need("makes the lab's key and opens its shells", "openssh-client", LABS, Found::Program(&["ssh-keygen"])),
-    need("shows the addresses in use", "iproute2", LABS, Found::Program(&["ip"])),
-    need("makes the machines' disks", "qemu-utils", LABS, Found::Program(&["qemu-img"])),
+    need("shows the addresses in use", "iproute2", MACHINES, Found::Program(&["ip"])),
+    need("makes the machines' disks", "qemu-utils", MACHINES, Found::Program(&["qemu-img"])),
     need("makes the nodes' root file system", "mmdebstrap", ALL, Found::Program(&["mmdebstrap"])),
     need("makes it without being root", "uidmap", ALL, Found::Program(&["newuidmap"])),
-    need("writes it to a disk", "e2fsprogs", LABS, Found::Program(&["mke2fs"])),
+    need("writes it to a disk", "e2fsprogs", MACHINES, Found::Program(&["mke2fs"])),
     need("checks Debian's signatures", "debian-archive-keyring", ALL, Found::File(&["/usr/share/keyrings/debian-archive-keyring.gpg"])),
     need("checks the servers that modules come from", "ca-certificates", ALL, Found::File(CERTIFICATES)),
     need("builds Kubernetes (1.21 or later)", apt::GO, LABS, Found::Go),

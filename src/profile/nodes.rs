@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
-use super::types::{Profile, Role};
+use super::types::{Access, NodeGroup, Profile, Provider, Role};
 
 /// The first machine's place in the lab's network; the gateway has place 1.
 const FIRST_PLACE: u32 = 11;
@@ -35,6 +35,10 @@ pub struct NodeSpec {
     pub pods: Ipv4Net,
     /// Its MAC address, the same at every start.
     pub mac: String,
+    /// Its SSH server's port.
+    pub port: u16,
+    /// How it is logged in to where it is not ours.
+    pub access: Option<Access>,
 }
 
 impl Profile {
@@ -42,20 +46,28 @@ impl Profile {
     /// profile, so that one more worker at the end changes nothing of the others.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeSpec> {
+        let existing = self.provider == Provider::Hosts;
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|group| group.role != Role::ControlPlane);
-        let groups = groups.into_iter().flat_map(|group| std::iter::repeat_n(group, group.count as usize));
+        let machines = groups.into_iter().flat_map(|group| {
+            let addresses =
+                group.addresses.iter().filter(move |_| existing).map(move |address| (group, Some(*address)));
+            let ours = if existing { 0 } else { group.count as usize };
+            addresses.chain(std::iter::repeat_n((group, None), ours))
+        });
         (0u32..)
-            .zip(groups)
-            .map(|(index, group)| {
+            .zip(machines)
+            .map(|(index, (group, address))| {
                 let name = format!("node{}", index + 1);
                 NodeSpec {
                     role: group.role,
                     cpus: group.cpus,
                     memory_mib: group.memory_mib,
                     disk_gib: group.disk_gib,
-                    ip: place(self.network.machines, FIRST_PLACE + index),
+                    ip: address.map_or_else(|| place(self.network.machines, FIRST_PLACE + index), |it| it.ip),
                     pods: pods_of(self.network.pods, index),
+                    port: address.map_or(22, |it| it.port),
+                    access: address.map(|_| group.ssh.clone()),
                     mac: mac(&self.name, &name),
                     name,
                 }
@@ -66,15 +78,27 @@ impl Profile {
     /// How many nodes hold the control plane.
     #[must_use]
     pub fn control_planes(&self) -> u32 {
-        self.groups.iter().filter(|group| group.role == Role::ControlPlane).map(|group| group.count).sum()
+        let groups = self.groups.iter().filter(|group| group.role == Role::ControlPlane);
+        groups.map(|group| self.size(group)).sum()
+    }
+
+    /// How many nodes a group has.
+    #[must_use]
+    pub fn size(&self, group: &NodeGroup) -> u32 {
+        match self.provider {
+            Provider::Hosts => u32::try_from(group.addresses.len()).unwrap_or(u32::MAX),
+            _ => group.count,
+        }
     }
 
     /// Where the cluster's API is reached: at the only control plane, or at the
     /// address that several of them share.
     #[must_use]
     pub fn api_address(&self) -> Ipv4Addr {
-        let place_of_api = if self.control_planes() > 1 { API_PLACE } else { FIRST_PLACE };
-        place(self.network.machines, place_of_api)
+        match self.nodes().first() {
+            Some(first) if self.control_planes() < 2 => first.ip,
+            _ => place(self.network.machines, API_PLACE),
+        }
     }
 
     /// How many nodes the address ranges have room for: of the machines, of the pods.
@@ -125,6 +149,7 @@ fn mac(lab: &str, node: &str) -> String {
 mod tests {
     use super::super::default_profile;
     use super::super::types::Role;
+    use super::Provider;
 
     #[test]
     fn control_planes_come_first_and_each_node_has_pods_of_its_own() {
@@ -157,6 +182,19 @@ mod tests {
         assert_eq!(profile.machine_name(&nodes[0].name), "lab-node1");
         assert_eq!(profile.gateway().to_string(), "192.168.157.1");
         assert_eq!(profile.cluster_dns().to_string(), "10.96.0.10");
+    }
+
+    #[test]
+    fn existing_machines_are_where_the_profile_says() {
+        let mut profile = default_profile();
+        profile.provider = Provider::Hosts;
+        profile.groups[0].addresses = vec!["192.0.2.10".parse().unwrap(), "192.0.2.11:2222".parse().unwrap()];
+        let nodes = profile.nodes();
+        assert_eq!(
+            (nodes[1].name.as_str(), nodes[1].ip.to_string().as_str(), nodes[1].port),
+            ("node2", "192.0.2.11", 2222)
+        );
+        assert_eq!(nodes[0].access.as_ref().map(|access| access.user.as_str()), Some("root"));
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Reader<'_> {
         let shown = match value.get_ref() {
             DeValue::Table(_) => "a table".to_owned(),
             DeValue::Array(array) if array.is_empty() => "an empty array".to_owned(),
-            DeValue::Array(_) => "an array".to_owned(),
+            DeValue::Array(array) if array.iter().any(|item| item.get_ref().is_table()) => "an array".to_owned(),
             _ => shorten(self.text.get(value.span()).unwrap_or_default()),
         };
         self.fault(path.clone(), &value.span(), format!("{path} is {shown}; allowed: {allowed}"));
@@ -153,6 +153,7 @@ fn single(value: &DeValue<'_>) -> Value {
             i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
         }
         DeValue::Boolean(truth) => Value::from(*truth),
+        DeValue::Array(items) => items.iter().map(|item| single(item.get_ref())).collect(),
         _ => Value::Null,
     }
 }

@@ -19,10 +19,16 @@ pub struct Broken {
 /// Every rule that `profile` breaks.
 #[must_use]
 pub fn broken(profile: &Profile) -> Vec<Broken> {
-    [overlaps(profile), control_plane(profile), room(profile), manager(profile), firmware(profile), virtualbox(profile)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let rules = [
+        overlaps(profile),
+        control_plane(profile),
+        room(profile),
+        manager(profile),
+        firmware(profile),
+        virtualbox(profile),
+        existing(profile),
+    ];
+    rules.into_iter().flatten().collect()
 }
 
 fn overlaps(profile: &Profile) -> Vec<Broken> {
@@ -81,11 +87,13 @@ fn group(index: usize) -> Path {
 
 /// Every node needs an address, and a range for its pods.
 fn room(profile: &Profile) -> Vec<Broken> {
-    let total: u32 = profile.groups.iter().map(|group| group.count).sum();
+    let total: u32 = profile.groups.iter().map(|group| profile.size(group)).sum();
     let (machines, pods) = profile.room();
     let network = &profile.network;
     [("machines", network.machines, machines, "addresses of nodes"), ("pods", network.pods, pods, "nodes' /24")]
         .into_iter()
+        // Machines that exist already have addresses of their own.
+        .filter(|(name, ..)| *name == "pods" || profile.provider != Provider::Hosts)
         .filter(|(_, _, room, _)| total > *room)
         .map(|(name, range, room, what)| {
             let mut fields = vec![Path::default().key("network").key(name)];
@@ -159,6 +167,57 @@ fn virtualbox(profile: &Profile) -> Vec<Broken> {
             let field = Path::default().key("nodes").index(index).key("disk_gib");
             broken.push(Broken { fields: vec![field, provider()], text });
         }
+    }
+    broken
+}
+
+/// Machines are either made by the provider or listed, not both.
+fn existing(profile: &Profile) -> Vec<Broken> {
+    let (mut broken, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+    for (index, group) in profile.groups.iter().enumerate() {
+        let field = |name: &str| Path::default().key("nodes").index(index).key(name);
+        let mut say = |text: String| {
+            let fields = vec![field("addresses"), Path::default().key("provider")];
+            broken.push(Broken { fields, text });
+        };
+        if profile.provider != Provider::Hosts {
+            if !group.addresses.is_empty() {
+                say(format!(
+                    "nodes[{index}].addresses are for machines that exist already; allowed: with provider = \"hosts\""
+                ));
+            }
+            continue;
+        }
+        if group.addresses.is_empty() {
+            say(format!("nodes[{index}].addresses is empty; allowed: with provider = \"hosts\" at least one address"));
+        }
+        for address in &group.addresses {
+            let (ip, network) = (address.ip, &profile.network);
+            if !seen.insert(ip) {
+                say(format!("nodes[{index}].addresses has {ip}, which is a node already; allowed: each address once"));
+            }
+            for (name, range) in [("pods", network.pods), ("services", network.services)] {
+                if range.contains(&ip) {
+                    say(format!(
+                        "nodes[{index}].addresses has {ip}, which is in network.{name} {range}; allowed: an address outside"
+                    ));
+                }
+            }
+        }
+        if group.count != 1 && group.count as usize != group.addresses.len() {
+            let text = format!(
+                "nodes[{index}].count is {} and addresses has {}; allowed: leave count out with provider = \"hosts\"",
+                group.count,
+                group.addresses.len()
+            );
+            broken.push(Broken { fields: vec![field("count")], text });
+        }
+    }
+    if profile.provider == Provider::Hosts && profile.control_planes() > 1 {
+        let fields = (0..profile.groups.len()).map(|index| group(index).key("addresses")).collect();
+        let text = "the profile names several control planes; allowed: one with provider = \"hosts\" (they would share an \
+                    address that is nobody's)";
+        broken.push(Broken { fields, text: text.into() });
     }
     broken
 }

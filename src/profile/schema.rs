@@ -64,7 +64,52 @@ const FORMATS: &[Format] = &[
         pattern: r"^[^\x00]*$",
         check: |text| shell_words::split(text).map(drop).map_err(|_| None),
     },
+    Format {
+        name: "ssh-address",
+        allowed: "an IPv4 address, with a port where that is not 22, such as 192.0.2.10 or 192.0.2.10:2222",
+        pattern: r"^(\d{1,3}\.){3}\d{1,3}(:\d{1,5})?$",
+        check: |text| text.parse::<super::types::SshAddress>().map(drop).map_err(|_| None),
+    },
+    Format {
+        name: "login-name",
+        allowed: "a login name of up to 32 of a-z, A-Z, 0-9, _, . and -",
+        pattern: LOGIN_PATTERN,
+        check: |text| if is_login(text) { Ok(()) } else { Err(None) },
+    },
+    Format {
+        name: "ssh-key",
+        allowed: "agent, or the path of a private key's file, absolute or beginning with ~/",
+        pattern: "^(agent|~?/.+)$",
+        check: |text| {
+            let fine = text == "agent" || text.starts_with("~/") || text.starts_with('/');
+            if fine && !text.contains(char::is_control) { Ok(()) } else { Err(None) }
+        },
+    },
+    Format {
+        name: "jump-host",
+        allowed: "none, or a machine as ssh takes it: [user@]name[:port]",
+        pattern: r"^([A-Za-z_][-A-Za-z0-9_.]{0,31}@)?[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?$",
+        check: |text| {
+            let (user, rest) = text.split_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
+            let (host, port) = rest.split_once(':').unwrap_or((rest, "22"));
+            let named = host.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+            if named && user.is_none_or(is_login) && port.parse().is_ok_and(|port: u16| port != 0) {
+                Ok(())
+            } else {
+                Err(None)
+            }
+        },
+    },
 ];
+
+const LOGIN_PATTERN: &str = "^[A-Za-z_][-A-Za-z0-9_.]{0,31}$";
+
+fn is_login(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
 
 const PRIVATE: [(Ipv4Addr, u8); 3] =
     [(Ipv4Addr::new(10, 0, 0, 0), 8), (Ipv4Addr::new(172, 16, 0, 0), 12), (Ipv4Addr::new(192, 168, 0, 0), 16)];
@@ -118,7 +163,7 @@ pub fn published(defaults: &Value) -> Value {
 fn annotate(schema: &mut Value, default: &Value) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         fields.iter_mut().for_each(|(name, field)| annotate(field, &default[name]));
-    } else if schema["type"] == "array" {
+    } else if matches!(shape(schema), Shape::Array(_)) {
         annotate(&mut schema["items"], &default[0]);
     } else {
         schema["default"] = default.clone();
@@ -134,9 +179,9 @@ fn annotate(schema: &mut Value, default: &Value) {
 pub enum Shape<'a> {
     /// A table with these fields.
     Table(&'a serde_json::Map<String, Value>),
-    /// An array of this, of at least one element.
+    /// An array of tables of this shape, of at least one element.
     Array(&'a Value),
-    /// A single value.
+    /// A single value, or a list of such.
     Leaf,
 }
 
@@ -145,7 +190,7 @@ pub enum Shape<'a> {
 pub fn shape(schema: &Value) -> Shape<'_> {
     if let Some(fields) = schema["properties"].as_object() {
         Shape::Table(fields)
-    } else if schema["type"] == "array" {
+    } else if schema["type"] == "array" && schema["items"]["properties"].is_object() {
         Shape::Array(&schema["items"])
     } else {
         Shape::Leaf
@@ -177,6 +222,13 @@ pub fn check(schema: &Value, value: &Value) -> Result<(), Refusal> {
         });
         let allowed = format!("a whole number from {least} to {most}");
         return if within == Some(true) { Ok(()) } else { Err(Refusal { allowed, meant: None }) };
+    }
+    if schema["type"] == "array" {
+        let nothing = |refusal: Refusal| Refusal { allowed: format!("a list, each {}", refusal.allowed), meant: None };
+        let Some(items) = value.as_array() else {
+            return check(&schema["items"], &Value::Null).map_err(nothing);
+        };
+        return items.iter().try_for_each(|item| check(&schema["items"], item).map_err(nothing));
     }
     let Some(format) = FORMATS.iter().find(|format| schema["format"] == format.name) else {
         return Err(Refusal { allowed: "nothing: the schema has no check for this field".into(), meant: None });

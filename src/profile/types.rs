@@ -70,6 +70,8 @@ pub enum Provider {
     Libvirt,
     /// `VirtualBox` machines.
     Virtualbox,
+    /// Machines that exist already, reached by SSH.
+    Hosts,
 }
 
 impl Provider {
@@ -79,6 +81,7 @@ impl Provider {
         match self {
             Self::Libvirt => "libvirt",
             Self::Virtualbox => "virtualbox",
+            Self::Hosts => "hosts",
         }
     }
 }
@@ -152,6 +155,69 @@ pub struct NodeGroup {
     /// Size of the root disk of each, in GiB; a sparse file on the host.
     #[schemars(range(min = MIN_DISK_GIB, max = MAX_DISK_GIB))]
     pub disk_gib: u64,
+    /// With provider hosts: the machines, by the address at which the others reach them; their SSH port behind a colon
+    /// where it is not 22.
+    #[schemars(with = "Vec<String>", extend("items" = { "type": "string", "format": "ssh-address" }))]
+    pub addresses: Vec<SshAddress>,
+    /// With provider hosts: how these machines are logged in to.
+    pub ssh: Access,
+}
+
+/// An address with an SSH server behind it, such as 192.0.2.10 or 192.0.2.10:2222.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SshAddress {
+    /// The machine's own address.
+    pub ip: std::net::Ipv4Addr,
+    /// Its SSH server's port.
+    pub port: u16,
+}
+
+impl std::str::FromStr for SshAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (ip, port) = text.split_once(':').unwrap_or((text, "22"));
+        let parsed = ip.parse().ok().zip(port.parse().ok().filter(|port| *port != 0));
+        parsed.map(|(ip, port)| Self { ip, port }).ok_or_else(|| format!("`{text}` is no IPv4 address with a port"))
+    }
+}
+
+impl TryFrom<String> for SshAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// How machines that exist already are logged in to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// The login name.
+    #[schemars(extend("format" = "login-name"))]
+    pub user: String,
+    /// The private key's file, or agent: those that the SSH agent offers.
+    #[schemars(extend("format" = "ssh-key"))]
+    pub key: String,
+    /// The machine that leads there, as ssh takes it, or none.
+    #[schemars(extend("format" = "jump-host"))]
+    pub jump: String,
+    /// How the login becomes root.
+    pub sudo: Sudo,
+}
+
+/// How a login becomes root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sudo {
+    /// It is root.
+    No,
+    /// By sudo, which asks for no password.
+    Free,
+    /// By sudo with the user's password, asked once on the terminal.
+    Password,
 }
 
 /// What a node does in the cluster.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::lab::Lab;
 use crate::ui::Ui;
 
+pub mod hosts;
 pub mod libvirt;
 pub mod orphans;
 pub mod vagrant;
@@ -90,6 +91,12 @@ pub trait Provider: Send + Sync {
     /// where the provider cannot tell. Reads only.
     fn identity(&self, _lab: &Lab, _node: &str) -> Result<Identity> {
         Ok(Identity::default())
+    }
+
+    /// Why the machine of a node (by its place) does not run, if that was found
+    /// out when its state was.
+    fn why(&self, _node: usize) -> Option<String> {
+        None
     }
 
     /// Brings what the machines need and share: network, volumes, consoles.

@@ -180,6 +180,7 @@ impl Host {
             emulated: true,
             images: &BTreeMap::new(),
             sizes: &BTreeMap::new(),
+            payload: None,
             ui,
             checks: Mutex::new(None),
             cluster: Mutex::new(None),

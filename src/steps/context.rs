@@ -1,6 +1,7 @@
 //! What a step works with.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,17 +9,25 @@ use anyhow::{Context as _, Result};
 
 use super::{Check, NodeFiles};
 use crate::cluster::Cluster;
-use crate::failure::Annotated;
 use crate::interrupt::{self, Interrupted};
 use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
-use crate::node::{Node, NodeCommandFailed, ScriptFailed};
+use crate::node::{self, Node, NodeCommandFailed, NotReached, ScriptFailed};
 use crate::profile::{NodeSpec, Profile, Role};
 use crate::ui::Ui;
 
 /// How long the API may take to answer a question.
 const API: Duration = Duration::from_secs(120);
+
+/// Programs and images as one tar archive of files below `/`.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Where it is on this host.
+    pub file: PathBuf,
+    /// Its digest, hexadecimal.
+    pub sha256: String,
+}
 
 /// The lab whose machines run, as steps see it.
 pub struct Context<'a> {
@@ -42,6 +51,8 @@ pub struct Context<'a> {
     pub images: &'a BTreeMap<String, String>,
     /// Image name to bytes of all its layers.
     pub sizes: &'a BTreeMap<String, u64>,
+    /// What is put on machines that do not come with it.
+    pub payload: Option<&'a Payload>,
     /// Where progress goes.
     pub ui: &'a Ui,
     /// What was begun and what ended.
@@ -137,46 +148,28 @@ impl Context<'_> {
         self.on_nodes(|_| true, |node, _, files| work(node, files))
     }
 
-    /// Does `work` on the chosen nodes side by side; every node is let finish,
-    /// then all that failed are named in one error.
+    /// Does `work` on the chosen nodes side by side, see [`node::fan_out`].
     pub fn on_nodes<T: Send>(
         &self,
         chosen: impl Fn(&NodeSpec) -> bool,
         work: impl Fn(&dyn Node, &NodeSpec, &NodeFiles) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let work = &work;
-        let nodes: Vec<_> = self
-            .nodes
-            .iter()
-            .zip(self.specs)
-            .zip(self.files)
-            .map(|((node, spec), files)| (node.as_ref(), spec, files))
-            .filter(|(_, spec, _)| chosen(spec))
-            .collect();
-        let results: Vec<Result<T>> = std::thread::scope(|scope| {
-            let running: Vec<_> =
-                nodes.iter().map(|(node, spec, files)| scope.spawn(move || work(*node, spec, files))).collect();
-            running
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker thread panicked"))))
-                .collect()
-        });
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
-        for ((node, ..), result) in nodes.iter().zip(results) {
-            match result {
-                Ok(value) => done.push(value),
-                Err(error) if error.is::<Interrupted>() => return Err(error),
+        let all = self.nodes.iter().zip(self.specs).zip(self.files);
+        let (nodes, about): (Vec<&dyn Node>, Vec<_>) = all
+            .filter(|((_, spec), _)| chosen(spec))
+            .map(|((node, spec), files)| (node.as_ref(), (spec, files)))
+            .unzip();
+        node::fan_out(&nodes, |index, node| {
+            let (spec, files) = about[index];
+            work(node, spec, files).map_err(|error| {
                 // Those say by themselves on which node it was.
-                Err(error) if error.is::<ScriptFailed>() || error.is::<NodeCommandFailed>() => failed.push(error),
-                Err(error) => failed.push(error.context(node.name().to_owned())),
-            }
-        }
-        if failed.len() < 2 {
-            return failed.pop().map_or(Ok(done), Err);
-        }
-        let each: String = failed.iter().map(|error| format!("\n{error:#}")).collect();
-        let text = format!("{} of {} nodes failed:{each}", failed.len(), nodes.len());
-        Err(Annotated { text, about: failed.remove(0) }.into())
+                let told = error.is::<Interrupted>()
+                    || error.is::<ScriptFailed>()
+                    || error.is::<NodeCommandFailed>()
+                    || error.is::<NotReached>();
+                if told { error } else { error.context(node.name().to_owned()) }
+            })
+        })
     }
 
     /// The cluster's objects, asked once and until something changes.

@@ -1,9 +1,14 @@
 //! Puts the node's files on it: scripts, configuration and the env file.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::{Check, Context, Step};
 use crate::ui::Task;
+
+/// How long a node may take to say what it has.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct InstallFiles;
@@ -24,8 +29,11 @@ impl Step for InstallFiles {
     fn check(&self, cx: &Context) -> Result<Check> {
         let differs = cx.on_each_node(|node, files| {
             // Bash reads the one line itself: no further process on a slow guest.
-            let line =
-                node.read("test -e /opt/provision/hash && read -r hash </opt/provision/hash; echo \"$hash\"", b"")?;
+            let line = node.read_within(
+                "test -e /opt/provision/hash && read -r hash </opt/provision/hash; echo \"$hash\"",
+                b"",
+                ANSWER,
+            )?;
             Ok((line.trim() != files.hash()).then(|| format!("{}: /opt/provision", node.name())))
         })?;
         let differs: Vec<String> = differs.into_iter().flatten().collect();

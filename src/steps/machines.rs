@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Context;
 use crate::journal::{Entry, Seen, State};
 use crate::node::Node;
+use crate::profile::Provider;
 use crate::provider::Identity;
 
 /// How far a machine's clock may be off before it is set: certificates and
@@ -88,14 +89,19 @@ pub fn meet(cx: &Context, identities: Vec<Identity>) -> Result<()> {
         let mut answer = ask(node)?;
         let now = host_clock()?;
         if answer.clock.abs_diff(now) > CLOCK_OFF_SECONDS {
+            // Of a machine that is not ours, who knows which of the two is right?
+            let ours = cx.profile.provider != Provider::Hosts;
             cx.ui.warn(&format!(
-                "{}: its clock is {} s {}; it is set to this host's",
+                "{}: its clock is {} s {}; {}",
                 node.name(),
                 answer.clock.abs_diff(now),
-                if answer.clock > now { "ahead" } else { "behind" }
+                if answer.clock > now { "ahead" } else { "behind" },
+                if ours { "it is set to this host's" } else { "certificates may not be valid yet: set one of the two" }
             ));
-            node.read(&format!("date --utc --set=@{}", host_clock()?), b"")?;
-            answer.clock = now;
+            if ours {
+                node.read(&format!("date --utc --set=@{}", host_clock()?), b"")?;
+                answer.clock = now;
+            }
         }
         Ok(answer)
     })?;

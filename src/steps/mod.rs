@@ -15,6 +15,7 @@ use crate::ui::Task;
 
 mod context;
 mod create_runtime_class;
+mod deliver_programs;
 mod fetch_kubeconfig;
 mod install_files;
 mod join_cluster;
@@ -25,7 +26,7 @@ mod on_node;
 mod prove_runtime;
 mod run_smoke_benchmark;
 
-pub use context::Context;
+pub use context::{Context, Payload};
 pub use node_files::{NodeFiles, NodeValues, Route};
 pub use prove_runtime::Proof;
 pub use run_smoke_benchmark::{measure, seed};
@@ -79,6 +80,8 @@ pub trait Step: Send + Sync {
 pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         Box::new(install_files::InstallFiles),
+        Box::new(on_node::INSTALL_PACKAGES),
+        Box::new(deliver_programs::DeliverPrograms),
         Box::new(on_node::PREPARE_SYSTEM),
         Box::new(on_node::INSTALL_RUNTIME),
         Box::new(on_node::CONFIGURE_NETWORK),

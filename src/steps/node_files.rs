@@ -41,6 +41,9 @@ pub struct NodeValues {
     pub control_plane_peers: Vec<String>,
     /// This control plane's claim to the shared address; the highest holds it.
     pub api_priority: u32,
+    /// Whether the machine is made from a box of ours: all packages, programs
+    /// and images inside, its name and resolver ours to set.
+    pub own: bool,
     /// Whether the machine is emulated.
     pub emulated: bool,
     /// Whether there is no other node.
@@ -86,6 +89,8 @@ impl NodeFiles {
                 }
             } else if path.ends_with(".sh") {
                 files.insert(path.to_owned(), (0o755, text.to_owned()));
+            } else if path == "packages.txt" {
+                files.insert(path.to_owned(), (0o644, text.to_owned()));
             }
         }
         let mut env = env_file(values)?;

@@ -2,6 +2,7 @@
 //! with `check` (exit 0: done, 10: a line per change) or `run`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,6 +11,9 @@ use crate::node::{Node, ScriptFailed};
 use crate::profile::{NodeSpec, Role};
 use crate::secrets;
 use crate::ui::Task;
+
+/// How long all checks of a node may take; an emulated one needs seconds.
+const CHECKS: Duration = Duration::from_secs(90);
 
 /// A step that is the script of its name.
 pub struct OnNode {
@@ -22,6 +26,8 @@ pub struct OnNode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     All,
+    /// Those that existed before the lab.
+    Existing,
     /// The one on which the cluster begins.
     First,
     /// Those that hold the control plane, where there are several.
@@ -33,12 +39,16 @@ impl Where {
         let several = || nodes.iter().filter(|node| node.role == Role::ControlPlane).count() > 1;
         match self {
             Self::All => true,
+            Self::Existing => spec.access.is_some(),
             Self::First => nodes.first().is_some_and(|first| first.name == spec.name),
             Self::ControlPlanes => spec.role == Role::ControlPlane && several(),
         }
     }
 }
 
+/// The distribution's packages, where the machine is no box of ours.
+pub const INSTALL_PACKAGES: OnNode =
+    OnNode { name: "install_packages", title: "Install the node's packages", on: Where::Existing };
 /// Kernel modules, sysctls, swap, names and DNS.
 pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prepare the system", on: Where::All };
 /// containerd with runc and crun, crun with WasmEdge.
@@ -57,7 +67,8 @@ pub const INIT_CONTROL_PLANE: OnNode =
 pub const START_ADDONS: OnNode = OnNode { name: "start_addons", title: "Start CoreDNS and kube-proxy", on: Where::All };
 
 /// Every script that has a `check`.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
+    INSTALL_PACKAGES.name,
     PREPARE_SYSTEM.name,
     INSTALL_RUNTIME.name,
     CONFIGURE_NETWORK.name,
@@ -122,7 +133,7 @@ pub(super) fn check_all(node: &dyn Node) -> Result<BTreeMap<String, Check>> {
         "for s in {}; do bash /opt/provision/steps/$s.sh check 2>&1; echo \"@ $s $?\"; done",
         SCRIPTS.join(" ")
     );
-    parse_checks(&node.read(&command, b"")?).context("check its steps")
+    parse_checks(&node.read_within(&command, b"", CHECKS)?).context("check its steps")
 }
 
 /// Lines of a step, then `@ NAME STATUS`.

@@ -10,10 +10,9 @@ root=${1:?usage: customize.sh ROOT}
   exit 2
 }
 
-# put MODE PATH: writes standard input to PATH in the tree.
-put() {
-  install -D -m "$1" /dev/stdin "$root$2"
-}
+# What every node has, a machine that exists already too.
+# shellcheck source=../node/system.sh
+source "${BASH_SOURCE[0]%/*}/system.sh"
 
 # --- Disk: one ext4 file system with this label, grown at boot to its disk.
 # noinit_itable: no background zeroing of inode tables after growing.
@@ -61,38 +60,9 @@ IPv6AcceptRA=no
 ClientIdentifier=mac
 SendRelease=no
 EOF
-put 0644 /etc/systemd/network/05-pods.link <<'EOF'
-[Match]
-OriginalName=veth* cni*
-
-[Link]
-NamePolicy=
-MACAddressPolicy=none
-EOF
-put 0644 /etc/systemd/networkd.conf.d/pods.conf <<'EOF'
-[Network]
-ManageForeignRoutes=no
-ManageForeignRoutingPolicyRules=no
-ManageForeignNextHops=no
-EOF
-
-# --- Kernel: what Kubernetes asks for. There is no swap, and none is made.
-# virtio_net: sooner than udev would.
-put 0644 /etc/modules-load.d/kubernetes.conf <<'EOF'
-overlay
-br_netfilter
+# virtio_net: sooner than udev would. There is no swap, and none is made.
+put 0644 /etc/modules-load.d/virtio.conf <<'EOF'
 virtio_net
-EOF
-put 0644 /etc/sysctl.d/60-kubernetes.conf <<'EOF'
-net.ipv4.ip_forward = 1
-net.bridge.bridge-nf-call-iptables = 1
-net.bridge.bridge-nf-call-ip6tables = 1
-# What the kubelet sets and checks.
-vm.overcommit_memory = 1
-kernel.panic = 10
-kernel.panic_on_oops = 1
-fs.inotify.max_user_instances = 8192
-fs.inotify.max_user_watches = 524288
 EOF
 
 # --- SSH: root by key only; the key comes as a systemd credential. Without
@@ -161,63 +131,9 @@ ExecStart=/usr/local/lib/provision/host-key
 WantedBy=ssh.service
 EOF
 
-# --- containerd and kubelet: both wait for the steps to configure them. What
-# an emulated machine adds to their environment is in the rendered file.
-put 0644 /etc/systemd/system/containerd.service <<'EOF'
-[Unit]
-Description=containerd container runtime
-After=local-fs.target systemd-modules-load.service dbus.service
-ConditionPathExists=/etc/containerd/config.toml
-
-[Service]
-Type=notify
-EnvironmentFile=-/opt/provision/files/go.env
-ExecStart=/usr/local/bin/containerd
-Delegate=yes
-KillMode=process
-Restart=always
-RestartSec=5
-LimitNPROC=infinity
-LimitCORE=infinity
-LimitNOFILE=1048576
-TasksMax=infinity
-OOMScoreAdjust=-999
-
-[Install]
-WantedBy=multi-user.target
-EOF
-put 0644 /etc/systemd/system/kubelet.service <<'EOF'
-[Unit]
-Description=kubelet, the Kubernetes node agent
-After=containerd.service network.target
-Wants=containerd.service
-# kubeadm writes it.
-ConditionPathExists=/var/lib/kubelet/config.yaml
-
-[Service]
-ExecStart=/usr/local/bin/kubelet
-Restart=always
-StartLimitInterval=0
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-EOF
-# As in the official packages, but for the variables' source.
-put 0644 /etc/systemd/system/kubelet.service.d/10-kubeadm.conf <<'EOF'
-[Service]
-EnvironmentFile=-/opt/provision/files/go.env
-EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
-Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
-Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
-ExecStart=
-ExecStart=/usr/local/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
-EOF
 put 0644 /root/.profile <<'EOF'
 export KUBECONFIG=/etc/kubernetes/admin.conf
 EOF
-install -d -m 0755 "$root/opt/provision" "$root/var/lib/provision" "$root/etc/kubernetes/manifests" "$root/etc/cni/net.d"
-
 # --- The journal stays in memory: less to write, nothing to flush at boot.
 put 0644 /etc/systemd/journald.conf.d/provision.conf <<'EOF'
 [Journal]

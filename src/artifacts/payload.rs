@@ -1,0 +1,60 @@
+//! What machines that have a system already still need: Kubernetes, containerd
+//! and the images, unpacked in containerd's store, as one tar archive of files
+//! below `/`. One file, so that it is sent, resumed and checked as one.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
+use crate::artifacts::namespace::Namespace;
+use crate::artifacts::{images, node_box, programs};
+
+/// The artifact's name.
+pub const NAME: &str = "payload";
+/// The archive.
+pub const ARCHIVE: &str = "payload.tar";
+
+const PACK: &str = include_str!("scripts/payload.sh");
+
+/// Programs and images for a machine with a system of its own.
+pub struct Payload;
+
+impl Artifact for Payload {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn title(&self) -> String {
+        "Pack programs and images for machines that exist already".into()
+    }
+
+    fn inputs(&self) -> Inputs {
+        let inputs = Inputs::new().with("arch", std::env::consts::ARCH).file("pack", PACK.as_bytes());
+        node_box::preload_inputs(inputs).file("one kubernetes", node_box::ONE_KUBERNETES.as_bytes())
+    }
+
+    fn needs(&self) -> Vec<&str> {
+        vec!["kubernetes", "containerd", images::NAME]
+    }
+
+    fn obstacles(&self) -> Vec<String> {
+        let mut found = Namespace::detect().obstacles();
+        found.extend(programs::missing(&["tar"]));
+        found
+    }
+
+    fn room(&self) -> Vec<Room> {
+        // The tree and the archive.
+        vec![Room::in_cache(2 << 30)]
+    }
+
+    fn make(&self, into: &Path, cx: &Making) -> Result<()> {
+        let tree = cx.work().join("tree");
+        node_box::preload(cx, &tree)?;
+        cx.script("one_kubernetes.sh", node_box::ONE_KUBERNETES)?;
+        let pack = Namespace::detect().command().arg("bash").arg(cx.script("payload.sh", PACK)?);
+        let pack = pack.arg(&tree).arg(cx.need("kubernetes")?).arg(cx.need("containerd")?).arg(into.join(ARCHIVE));
+        cx.timed("pack", || cx.run(&pack))
+    }
+}

@@ -1,0 +1,80 @@
+//! The way to a machine and the login there: jump hosts, key files, the agent.
+//!
+//! A jump host is reached by the system's `ssh -W`, which is what OpenSSH's own
+//! ProxyJump runs: the user's configuration, agent, known hosts and chains of
+//! jump hosts hold for it, and one process carries one connection. libssh2
+//! could open the channel itself (`channel_direct_tcpip`), but then two
+//! sessions would share a thread, and bytes be copied, for each node.
+
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Context, Result, anyhow, bail};
+use ssh2::Session;
+
+use super::{Key, Target, stuck};
+use crate::node::Obstacle;
+use crate::process::{Cmd, Tunnel};
+
+/// A stream to the target through `jump`, and the process that carries it.
+pub fn through(jump: &str, target: &Target) -> Result<(UnixStream, Tunnel)> {
+    let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
+    let (host, port) = rest.split_once(':').unwrap_or((rest, ""));
+    let known: Vec<String> = target.known_hosts.iter().map(|file| file.display().to_string()).collect();
+    let mut ssh = Cmd::new("ssh")
+        .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
+        .arg(format!("UserKnownHostsFile={}", known.join(" ")))
+        .arg("-o")
+        .arg(format!("ConnectTimeout={}", target.patience.as_secs().max(1)));
+    if let Key::File(key) = &target.key {
+        ssh = ssh.arg("-i").arg(key);
+    }
+    if let Some(user) = user {
+        ssh = ssh.args(["-l", user]);
+    }
+    if !port.is_empty() {
+        ssh = ssh.args(["-p", port]);
+    }
+    ssh.arg("-W").arg(target.address.to_string()).arg("--").arg(host).tunnel().context("reach the jump host")
+}
+
+/// Logs in with what the target says.
+pub fn log_in(session: &Session, target: &Target) -> Result<()> {
+    let Target { name, user, key, .. } = target;
+    match key {
+        Key::File(key) => {
+            if !key.is_file() {
+                bail!("the key {} for {name} is not there", key.display());
+            }
+            session.userauth_pubkey_file(user, None, key, None).with_context(|| {
+                stuck(name, Obstacle::Login, format!("log in to {name} as {user} with key {}", key.display()))
+            })
+        }
+        Key::Agent => by_agent(session, name, user),
+    }
+}
+
+/// Offers the agent's keys in turn.
+fn by_agent(session: &Session, name: &str, user: &str) -> Result<()> {
+    const NEXT: &str = "start an agent and give it a key: eval \"$(ssh-agent)\" && ssh-add; or name a key's file in \
+                        nodes.ssh.key";
+    let mut agent = session.agent().context("speak with the SSH agent")?;
+    let identities = agent.connect().and_then(|()| agent.list_identities()).and_then(|()| agent.identities());
+    let identities = identities.map_err(|error| {
+        anyhow!("log in to {name} as {user}: the SSH agent does not answer ({})\n  {NEXT}", error.message())
+    })?;
+    let mut refused = Vec::new();
+    for identity in &identities {
+        match agent.userauth(user, identity) {
+            Ok(()) => return Ok(()),
+            Err(_) => refused.push(identity.comment().to_owned()),
+        }
+    }
+    if refused.is_empty() {
+        bail!("log in to {name} as {user}: the SSH agent has no key\n  {NEXT}");
+    }
+    let text = format!(
+        "log in to {name} as {user}: it takes none of the agent's keys ({})\n  add one there: ssh-copy-id {user}@ADDRESS",
+        refused.join(", ")
+    );
+    Err(stuck(name, Obstacle::Login, text).into())
+}
