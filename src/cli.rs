@@ -70,6 +70,8 @@ enum Command {
     Explain(commands::explain::Explain),
     Support(commands::support::Support),
     Render(commands::render::Render),
+    Halt(commands::halt::Halt),
+    Snapshot(commands::snapshot::SnapshotCommand),
     Down(commands::down::Down),
     Clean(commands::clean::Clean),
     Completions(commands::shell::Completions),
@@ -165,6 +167,8 @@ fn run(cli: Cli, ui: &Ui, lab: &mut Option<Lab>) -> Result<i32> {
         Command::Explain(command) => command.run(&session)?,
         Command::Support(command) => command.run(&session)?,
         Command::Render(command) => command.run(&session)?,
+        Command::Halt(command) => command.run(&session)?,
+        Command::Snapshot(command) => command.run(&session)?,
         Command::Down(command) => command.run(&session)?,
         Command::Clean(command) => command.run(&session)?,
     }

@@ -69,6 +69,22 @@ pub enum Entry {
         /// The first line of why.
         why: String,
     },
+    /// All machines were saved.
+    Saved {
+        /// The snapshot's name.
+        snapshot: String,
+    },
+    /// The machines begin to be put back: until that has ended, some are of
+    /// another time than others.
+    Restoring {
+        /// The snapshot's name.
+        snapshot: String,
+    },
+    /// All machines are what they were when they were saved.
+    Restored {
+        /// The snapshot's name.
+        snapshot: String,
+    },
 }
 
 /// How a machine is known again.
@@ -98,10 +114,17 @@ pub struct StepState {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// By step and subject.
-    pub steps: BTreeMap<(String, String), StepState>,
+    pub steps: Steps,
     /// By node, as last seen.
     pub machines: BTreeMap<String, Seen>,
+    /// The snapshot that machines were being put back to, and never all were.
+    pub restoring: Option<String>,
+    /// What the steps were when a snapshot was saved.
+    pub saved: BTreeMap<String, Steps>,
 }
+
+/// By step and subject.
+pub type Steps = BTreeMap<(String, String), StepState>;
 
 impl State {
     fn take(&mut self, line: Line) {
@@ -118,8 +141,17 @@ impl State {
                 // What was done on another machine says nothing of this one.
                 if self.machines.get(&node).is_some_and(|before| before.machine != seen.machine) {
                     self.steps.retain(|(_, on), _| *on != node);
+                    self.saved.clear();
                 }
                 self.machines.insert(node, seen);
+            }
+            Entry::Saved { snapshot } => {
+                self.saved.insert(snapshot, self.steps.clone());
+            }
+            Entry::Restoring { snapshot } => self.restoring = Some(snapshot),
+            Entry::Restored { snapshot } => {
+                self.steps = self.saved.get(&snapshot).cloned().unwrap_or_default();
+                self.restoring = None;
             }
             Entry::Command { .. } | Entry::Failed { .. } => {}
         }
@@ -279,6 +311,25 @@ mod tests {
         assert_eq!(journal.state().unwrap().again("a", &inputs("1")).len(), 1);
         machine(&journal, "second");
         assert_eq!(journal.state().unwrap().again("a", &inputs("1")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_machine_that_was_put_back_knows_what_it_knew_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(&dir);
+        let snapshot = || "clean".to_owned();
+        let again = || journal.state().unwrap().again("a", &inputs("1"));
+        journal.began("a", &inputs("1")).unwrap();
+        journal.done("a", &inputs("1")).unwrap();
+        journal.write(Entry::Saved { snapshot: snapshot() }).unwrap();
+        journal.began("a", &inputs("2")).unwrap();
+        journal.done("a", &inputs("2")).unwrap();
+        assert_eq!(again().len(), 1);
+        journal.write(Entry::Restoring { snapshot: snapshot() }).unwrap();
+        assert_eq!(journal.state().unwrap().restoring, Some(snapshot()));
+        journal.write(Entry::Restored { snapshot: snapshot() }).unwrap();
+        assert_eq!(again(), Vec::<String>::new());
+        assert_eq!(journal.state().unwrap().restoring, None);
     }
 
     #[test]

@@ -122,6 +122,12 @@ impl Lab {
         self.dir.join("proof.json")
     }
 
+    /// What was saved of the machines, a JSON file a snapshot.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.dir.join("snapshots")
+    }
+
     /// Benchmark results, one JSON file a run; they survive `down`.
     #[must_use]
     pub fn results(&self) -> PathBuf {

@@ -38,6 +38,7 @@ pub mod sbom;
 pub mod secrets;
 #[cfg(test)]
 mod simulation;
+pub mod snapshots;
 pub mod ssh;
 pub mod stats;
 pub mod steps;

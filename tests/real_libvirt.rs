@@ -1,6 +1,6 @@
 //! `provider/libvirt.rs` against a real libvirtd: networks, volumes, and
-//! domains that are defined and never started. All is named `ci-test-…` and
-//! removed; what belongs to others stays.
+//! domains, one of which runs without anything to boot. All is named
+//! `ci-test-…` and removed; what belongs to others stays.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
@@ -11,10 +11,11 @@ use std::time::Duration;
 use provision::host::daemons;
 use provision::lab::Lab;
 use provision::process::Cmd;
+use provision::provider::libvirt::Domains;
 use provision::provider::libvirt::orphans::{FOLDER_RECORD, encode};
 use provision::provider::orphans::{self, Orphan};
 use provision::provider::vagrant::VagrantLibvirt;
-use provision::provider::{MachineState, Provider as _, libvirt};
+use provision::provider::{MachineState, Power as _, Provider as _, libvirt};
 use provision::ui::{Mode, Ui};
 
 const PREFIX: &str = "ci-test-";
@@ -48,7 +49,7 @@ fn virsh(args: &[&str]) -> Cmd {
 
 fn sweep() {
     for (list, commands) in [
-        (&["list", "--all", "--name"][..], &[&["undefine"][..]][..]),
+        (&["list", "--all", "--name"][..], &[&["destroy"][..], &["undefine", "--snapshots-metadata"]][..]),
         (&["net-list", "--all", "--name"], &[&["net-destroy"], &["net-undefine"]]),
         (&["vol-list", "default"], &[&["vol-delete", "--pool", "default"]]),
     ] {
@@ -254,6 +255,42 @@ fn what_only_bears_a_labs_names_is_not_touched() {
     assert_eq!(libvirt::domain_state("ci-test-gone-node1").unwrap(), MachineState::Absent);
 }
 
+#[test]
+fn a_machine_is_kept_put_back_and_taken_away_with_its_snapshots() {
+    let _alone = Alone::start();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("console")).unwrap();
+    let name = "ci-test-kept";
+    let disk = volume("ci-test-kept.img", None);
+    lab_machine(name, "kept", dir.path(), &disk);
+    let state = || libvirt::domain_state(name).unwrap();
+    virsh(&["start", name]).read().unwrap();
+
+    assert!(Domains.snapshots(name).unwrap().is_empty());
+    Domains.pause(name).unwrap();
+    Domains.save(name, "one").unwrap();
+    assert_eq!(state(), MachineState::Paused);
+    Domains.save(name, "two").unwrap();
+    Domains.resume(name).unwrap();
+    assert_eq!(state(), MachineState::Running);
+    Domains.restore(name, "one").unwrap();
+    assert_eq!(state(), MachineState::Paused);
+    Domains.resume(name).unwrap();
+    Domains.cut(name).unwrap();
+    assert_eq!(state(), MachineState::Off);
+    Domains.restore(name, "two").unwrap();
+    Domains.resume(name).unwrap();
+    assert_eq!(state(), MachineState::Running);
+    Domains.delete(name, "two").unwrap();
+    assert_eq!(Domains.snapshots(name).unwrap(), ["one"]);
+    let error = format!("{:#}", Domains.restore(name, "two").unwrap_err());
+    assert!(error.starts_with("put domain ci-test-kept back to two: "), "{error}");
+
+    assert!(libvirt::remove_domain(name).unwrap());
+    assert_eq!(state(), MachineState::Absent);
+    assert_eq!(libvirt::volume_path("ci-test-kept.img").unwrap(), None);
+}
+
 fn lab_network(name: &str, place: u8, folder: Option<&Path>) {
     let dns = folder.map(|folder| format!("<dns><txt name='{FOLDER_RECORD}' value='{}'/></dns>", encode(folder)));
     let xml = format!(
@@ -280,6 +317,7 @@ fn what_a_lab_left_behind_goes_and_nothing_of_anybody_else() {
     // The disk of a machine that is just being made for a lab that lives.
     on_box("ci-test-alive-node2.img");
     lab_machine("ci-test-gone-node1", "provision lab ci-test-gone, node1", &gone, &mine);
+    Domains.save("ci-test-gone-node1", "clean").unwrap();
     lab_machine("ci-test-alive-node1", "provision lab ci-test-alive, node1", &alive, &living);
     lab_network("provision-ci-test-gone", 246, Some(&gone));
     lab_network("provision-ci-test-alive", 245, Some(&alive));

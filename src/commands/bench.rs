@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::session::{Parts, Session, debian_mirror};
+use super::snapshot;
 use crate::artifacts::set::Set;
 use crate::bench::design::{Choice, Design};
 use crate::bench::place::local::Local;
@@ -109,6 +110,7 @@ impl Bench {
         let design = self.design(session, acceleration.emulated)?;
         let _lock = session.lock()?;
         session.ui.record_to(&lab.events())?;
+        snapshot::must_be_of_one_time(session)?;
         let states = session.provider()?.states(lab, &session.node_names())?;
         if states.iter().any(|state| *state != MachineState::Running) {
             bail!("lab `{}` does not run\n  start it: provision up", lab.name());

@@ -45,7 +45,7 @@ struct Machine {
     machine: String,
     role: &'static str,
     state: MachineState,
-    /// What became of it since the last `up`: `same`, `new`, `restarted`, `replaced` or `vanished`.
+    /// What became of it since the last `up`: `same`, `new`, `restarted`, `stopped`, `replaced` or `vanished`.
     change: Change,
     ip: String,
     cpus: u32,
@@ -94,8 +94,8 @@ impl Status {
         let address = SocketAddr::new(session.profile().api_address().into(), 6443);
         let limit = API_TIMEOUT[usize::from(!session.owns_machines())];
         let api = running(Role::ControlPlane) && TcpStream::connect_timeout(&address, limit).is_ok();
-        // A proof holds for the machines on which it was made.
-        let there = machines.iter().all(|machine| !matches!(machine.change, Change::Replaced | Change::Vanished));
+        // A proof holds for the machines on which it was made, as long as they run.
+        let there = machines.iter().all(|machine| matches!(machine.change, Change::Same | Change::New));
         let proof = Proof::load(lab).filter(|_| there).map(|proof| {
             proof
                 .arms

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::session::{Parts, Session, boot_files};
+use super::snapshot;
 use crate::artifacts::set::{Made, Set};
 use crate::bench::store;
 use crate::host::acceleration::Verdict;
@@ -64,6 +65,7 @@ impl Up {
         let _lock = session.lock()?;
         session.ui.record_to(&session.lab.events())?;
         let provider = session.provider()?;
+        snapshot::must_be_of_one_time(session)?;
 
         let consent = packages::Consent::detect(self.yes, session.ui.is_json());
         packages::offer(&session.ui, packages::Job::Lab(session.profile().provider), consent, &session.lab.log("apt"))?;

@@ -100,9 +100,19 @@ pub fn supply(demand: &Demand<'_>) -> Result<Supply> {
 /// Compares what the lab asks with what the host has. Misfits are an error;
 /// what is merely slow comes back as warnings.
 pub fn check(demand: &Demand<'_>, supply: &Supply) -> Result<Vec<String>, Misfits> {
-    let misfits: Vec<Misfit> =
-        memory(demand, supply).into_iter().chain(disks(demand, supply)).chain(addresses(demand, supply)).collect();
+    let misfits: Vec<Misfit> = memory(demand, supply)
+        .into_iter()
+        .chain(disks(demand.folders, &supply.disks))
+        .chain(addresses(demand, supply))
+        .collect();
     if misfits.is_empty() { Ok(cpus(demand, supply)) } else { Err(Misfits(misfits)) }
+}
+
+/// Refuses what this host's disk has no room for.
+pub fn must_hold(room: Room) -> Result<()> {
+    let there = disk(&room.folder)?;
+    let misfits = disks(&[room], &[there]);
+    if misfits.is_empty() { Ok(()) } else { Err(Misfits(misfits).into()) }
 }
 
 fn memory(demand: &Demand<'_>, supply: &Supply) -> Option<Misfit> {
@@ -121,9 +131,9 @@ fn memory(demand: &Demand<'_>, supply: &Supply) -> Option<Misfit> {
     })
 }
 
-fn disks(demand: &Demand<'_>, supply: &Supply) -> Vec<Misfit> {
+fn disks(rooms: &[Room], disks: &[Disk]) -> Vec<Misfit> {
     let mut by_device: BTreeMap<u64, (u64, Vec<&Room>)> = BTreeMap::new();
-    for (room, disk) in demand.folders.iter().zip(&supply.disks) {
+    for (room, disk) in rooms.iter().zip(disks) {
         by_device.entry(disk.device).or_insert((disk.free_mib, Vec::new())).1.push(room);
     }
     let misfits = by_device.into_values().filter_map(|(free_mib, rooms)| {
@@ -284,6 +294,8 @@ mod tests {
         let there = disk(dir.path()).unwrap();
         assert_eq!(disk(&dir.path().join("a/b/c")).unwrap().device, there.device);
         assert!(there.free_mib > 0);
+        let room = |mib| Room { what: "x".into(), folder: dir.path().join("a"), mib };
+        assert!(must_hold(room(1)).is_ok() && must_hold(room(u64::MAX)).is_err());
     }
 
     #[test]

@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail};
 
 mod network;
 pub mod orphans;
+mod power;
 
 pub use network::{ensure_network, network_definitions, remove_host, remove_network};
+pub use power::Domains;
 
 use super::{Identity, MachineState};
 use crate::process::{self, Captured, Cmd};
@@ -94,16 +96,6 @@ pub fn domain_names() -> Result<Vec<String>> {
 fn names(args: &[&str]) -> Result<Vec<String>> {
     let text = virsh(args).read()?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
-}
-
-/// Starts a domain that is off.
-pub fn start_domain(name: &str) -> Result<()> {
-    virsh(&["start", name]).read().map(drop).with_context(|| format!("start domain {name}"))
-}
-
-/// Resumes a domain that is paused.
-pub fn resume_domain(name: &str) -> Result<()> {
-    virsh(&["resume", name]).read().map(drop).with_context(|| format!("resume domain {name}"))
 }
 
 /// Stops and forgets a domain with its own disks; whether there was one.

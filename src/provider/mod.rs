@@ -120,4 +120,34 @@ pub trait Provider: Send + Sync {
     /// Takes away everything of the lab that is at the provider and says what
     /// that was, a line each. What is already gone is no error.
     fn destroy(&self, lab: &Lab, nodes: &[String], ui: &Ui) -> Result<Vec<String>>;
+
+    /// Power and snapshots of its machines; none where they are not its own.
+    fn power(&self) -> Option<&dyn Power> {
+        None
+    }
+}
+
+/// Machines, by their names at the provider, switched and remembered. A machine
+/// that is paused keeps its memory and does nothing.
+pub trait Power: Send + Sync {
+    /// Pulls the plug of one that runs.
+    fn cut(&self, machine: &str) -> Result<()>;
+
+    /// Pauses one that runs.
+    fn pause(&self, machine: &str) -> Result<()>;
+
+    /// Lets one that is paused run on.
+    fn resume(&self, machine: &str) -> Result<()>;
+
+    /// Names of the snapshots that a machine has. Reads only.
+    fn snapshots(&self, machine: &str) -> Result<Vec<String>>;
+
+    /// Keeps disk and memory of one that is paused, which it stays.
+    fn save(&self, machine: &str, snapshot: &str) -> Result<()>;
+
+    /// Puts disk and memory back, whatever it does now; it is paused then.
+    fn restore(&self, machine: &str, snapshot: &str) -> Result<()>;
+
+    /// Forgets a snapshot.
+    fn delete(&self, machine: &str, snapshot: &str) -> Result<()>;
 }

@@ -25,6 +25,8 @@ pub enum Change {
     New,
     /// It was switched off and on, or has booted again.
     Restarted,
+    /// It is switched off.
+    Stopped,
     /// Another machine has its name.
     Replaced,
     /// It is not there any more.
@@ -38,6 +40,7 @@ impl Change {
         match self {
             Self::Same | Self::New => None,
             Self::Restarted => Some("started again since the last up"),
+            Self::Stopped => Some("switched off since the last up"),
             Self::Replaced => Some("another machine than at the last up"),
             Self::Vanished => Some("it has vanished since the last up"),
         }
@@ -52,7 +55,9 @@ pub fn change(state: &State, node: &str, now: Option<&Identity>, boot: Option<&s
         (None, _) => Change::New,
         (Some(_), None) => Change::Vanished,
         (Some(before), Some(now)) if before.machine != now.machine => Change::Replaced,
-        (Some(before), Some(now)) if before.run != now.run => Change::Restarted,
+        (Some(before), Some(now)) if now.run.is_empty() && !before.run.is_empty() => Change::Stopped,
+        // The same boot in another process: it was put back from a snapshot.
+        (Some(before), Some(now)) if before.run != now.run && boot != Some(&before.boot) => Change::Restarted,
         (Some(before), _) if boot.is_some_and(|boot| boot != before.boot) => Change::Restarted,
         _ => Change::Same,
     }
@@ -108,8 +113,8 @@ pub fn meet(cx: &Context, identities: Vec<Identity>) -> Result<()> {
     for ((node, identity), answer) in cx.nodes.iter().zip(identities).zip(answers) {
         let name = node.name();
         match change(&state, name, Some(&identity), Some(&answer.boot)) {
-            // One that answers is not gone.
-            Change::Same | Change::New | Change::Vanished => {}
+            // One that answers is neither gone nor off.
+            Change::Same | Change::New | Change::Vanished | Change::Stopped => {}
             Change::Restarted => cx.ui.note(&format!("{name} was started again since the last time")),
             Change::Replaced => {
                 cx.ui.note(&format!("{name} is another machine than the last time: all is looked at anew"))
@@ -137,7 +142,8 @@ mod tests {
         assert_eq!(of(Some(now("m", "1")), None), Change::Same);
         assert_eq!(of(Some(now("m", "1")), Some("c")), Change::Restarted);
         assert_eq!(of(Some(now("m", "2")), None), Change::Restarted);
-        assert_eq!(of(Some(now("m", "")), None), Change::Restarted);
+        assert_eq!(of(Some(now("m", "2")), Some("b")), Change::Same);
+        assert_eq!(of(Some(now("m", "")), None), Change::Stopped);
         assert_eq!(of(Some(now("x", "1")), Some("c")), Change::Replaced);
         assert_eq!(of(None, None), Change::Vanished);
         assert_eq!(change(&state, "new", Some(&now("m", "1")), None), Change::New);

@@ -34,6 +34,9 @@ pub struct Proof {
     pub format: String,
     /// uid of the cluster that it holds for.
     pub cluster: String,
+    /// Boot id of the machine that it holds for: a restart ends what was looked at.
+    #[serde(default)]
+    pub boot: String,
     /// Image digests of the arms that it holds for.
     pub images: BTreeMap<String, String>,
     /// By arm.
@@ -62,6 +65,20 @@ impl Proof {
         let proof: Self = serde_json::from_str(&paths::read(&lab.proof()).ok()?).ok()?;
         (proof.format == FORMAT).then_some(proof)
     }
+
+    /// Makes `proof` the lab's last one, because its machines are again what
+    /// they were when it was made.
+    pub fn put_back(lab: &crate::lab::Lab, proof: Option<&Self>) -> Result<()> {
+        match proof {
+            None => paths::remove_file(&lab.proof()),
+            Some(proof) => proof.write(lab),
+        }
+    }
+
+    fn write(&self, lab: &crate::lab::Lab) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).context("write down the proof")?;
+        paths::write_atomic(&lab.proof(), &json, 0o644)
+    }
 }
 
 impl Step for ProveRuntime {
@@ -83,6 +100,9 @@ impl Step for ProveRuntime {
         };
         let cluster = cx.cluster()?;
         let (node, _) = cx.bench_node()?;
+        if proof.boot != boot_of(cx, node)? {
+            return Ok(Check::pending(format!("the proof is of an earlier start of {}", node.name())));
+        }
         if proof.cluster != cluster.uid {
             return Ok(Check::pending("the proof is of another cluster"));
         }
@@ -105,10 +125,12 @@ impl Step for ProveRuntime {
 
     fn run(&self, cx: &Context, task: &Task) -> Result<()> {
         let (node, _) = cx.bench_node()?;
-        let proved_before = Proof::load(cx.lab).is_some();
+        let boot = boot_of(cx, node)?;
+        let proved_before = Proof::load(cx.lab).is_some_and(|proof| proof.boot == boot);
         paths::remove_file(&cx.lab.proof())?;
         // A pod's fields and image cannot be changed: one that is not well, or
-        // that a proof has failed on, is made anew.
+        // that a proof has failed on, is made anew; so is one from before a
+        // restart, of which the cluster may not know yet.
         for arm in arms::smoke() {
             let pod = cx.cluster()?.pod(NAMESPACE, arm.name()).cloned();
             let elsewhere = |pod: &serde_json::Value| pod["spec"]["nodeName"] != node.name();
@@ -166,10 +188,13 @@ impl Step for ProveRuntime {
             );
         }
         let cluster = cx.cluster()?.uid.clone();
-        let proof = Proof { format: FORMAT.into(), cluster, images: arm_images(cx)?, arms };
-        let json = serde_json::to_vec_pretty(&proof).context("write down the proof")?;
-        paths::write_atomic(&cx.lab.proof(), &json, 0o644)
+        Proof { format: FORMAT.into(), cluster, boot, images: arm_images(cx)?, arms }.write(cx.lab)
     }
+}
+
+/// The boot in which a node was met last.
+fn boot_of(cx: &Context, node: &dyn Node) -> Result<String> {
+    Ok(cx.journal.state()?.machines.remove(node.name()).unwrap_or_default().boot)
 }
 
 fn arm_images(cx: &Context) -> Result<BTreeMap<String, String>> {

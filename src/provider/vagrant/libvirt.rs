@@ -9,7 +9,7 @@ use crate::console;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::provider::libvirt::{self, orphans};
-use crate::provider::{BootFiles, Identity, MachineState, Provider};
+use crate::provider::{BootFiles, Identity, MachineState, Power, Provider};
 use crate::ui::Ui;
 
 /// Its name for Vagrant and in profiles.
@@ -153,6 +153,10 @@ impl Provider for VagrantLibvirt {
             }
         }
         Ok(removed)
+    }
+
+    fn power(&self) -> Option<&dyn Power> {
+        Some(&libvirt::Domains)
     }
 }
 
