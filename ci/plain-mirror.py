@@ -1,7 +1,7 @@
 """A way to Debian for guests that have none: hands on requests for
-/debian/PATH to a mirror and keeps package files. For ci/hosts only.
+/debian/PATH to a mirror and keeps package files. For ci/plain.sh only.
 
-usage: hosts-mirror.py ADDRESS PORT MIRROR CACHE
+usage: plain-mirror.py ADDRESS PORT MIRROR CACHE
 """
 
 import pathlib

@@ -1,0 +1,59 @@
+# A plain Debian 13 for the tests, with an SSH server, sudo and none of a node's
+# packages; sourced by those that boot it. Its apt reaches Debian through a small
+# proxy on its network's gateway, since it may have no way out of its own.
+# shellcheck shell=bash
+source "${BASH_SOURCE[0]%/*}/lib.sh"
+
+plain_port=8163
+plain_packages='linux-image-cloud-amd64,initramfs-tools,zstd,systemd-sysv,udev,dbus,openssh-server,sudo,netbase,grub-pc-bin,grub-common'
+
+make_plain() {
+  rm -f "$cache"/plain-*.tar
+  # shellcheck disable=SC2016 # mmdebstrap hands the tree to its hooks as $1
+  mmdebstrap --format=tar --variant=minbase --include="$plain_packages" --aptopt='Apt::Install-Recommends "false"' \
+    --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+    --customize-hook='printf "MODULES=list\nBUSYBOX=n\nCOMPRESS=zstd\nFSTYPE=ext4\n" >"$1/etc/initramfs-tools/conf.d/plain"' \
+    --customize-hook='printf "virtio_blk\nvirtio_pci\n" >>"$1/etc/initramfs-tools/modules"; chroot "$1" update-initramfs -u -k all' \
+    --customize-hook='chroot "$1" systemctl enable systemd-networkd ssh' \
+    --customize-hook='rm -f "$1"/etc/ssh/ssh_host_*' \
+    trixie "$plain_image.new" ${PROVISION_DEBIAN_MIRROR:+"$PROVISION_DEBIAN_MIRROR"}
+  mv "$plain_image.new" "$plain_image"
+}
+plain_image=$cache/plain-$({ declare -f make_plain && echo "$plain_packages"; } | sha256sum | cut -c1-16).tar
+
+# plain_tree TREE GATEWAY USER: unpacks it as a machine of a network with this
+# gateway, on which USER logs in. Made before: make_plain.
+plain_tree() {
+  local tree=$1 gateway=$2
+  mkdir "$tree"
+  tar -x -p --numeric-owner -C "$tree" -f "$plain_image"
+  chroot "$tree" useradd --create-home --shell /bin/bash --groups sudo "$3"
+  printf '127.0.0.1 localhost\n127.0.1.1 plain\n' >"$tree/etc/hosts"
+  echo plain >"$tree/etc/hostname"
+  echo 'LABEL=plain / ext4 noatime 0 0' >"$tree/etc/fstab"
+  printf '[Match]\nName=e*\n[Network]\nDHCP=ipv4\n' >"$tree/etc/systemd/network/10-card.network"
+  rm -f "$tree/etc/resolv.conf" "$tree"/etc/apt/sources.list.d/*
+  echo "nameserver $gateway" >"$tree/etc/resolv.conf"
+  echo "deb http://$gateway:$plain_port/debian trixie main" >"$tree/etc/apt/sources.list"
+}
+
+# plain_mirror GATEWAY: the proxy, for ever, once this host has that address.
+plain_mirror() {
+  until ip -o -4 address | grep -qF " $1/"; do sleep 0.5; done
+  exec python3 "$root/ci/plain-mirror.py" "$1" $plain_port \
+    "${PROVISION_DEBIAN_MIRROR:-http://deb.debian.org/debian}" "$cache/mirror"
+}
+
+plain_mke2fs() {
+  PATH=$PATH:/sbin:/usr/sbin mke2fs -q -F -t ext4 -L plain -m 0 -O ^metadata_csum_seed,^orphan_file \
+    -E "lazy_itable_init=1,lazy_journal_init=1,nodiscard${3:+,offset=$3}" -d "$1" "$2" ${4:+"$4"}
+}
+
+# The kernel's words that an emulated machine's owner would set: they are no
+# part of what is tested.
+# shellcheck disable=SC2034 # for those who source this file
+plain_emulated=1 plain_words=$(<"$root/templates/node/cmdline-emulated.txt")
+if [[ -w /dev/kvm ]] && grep -Eq '^flags.* (vmx|svm)' /proc/cpuinfo; then
+  # shellcheck disable=SC2034
+  plain_emulated='' plain_words=
+fi
