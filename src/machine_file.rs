@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::lab::Lab;
 use crate::paths;
@@ -18,6 +19,9 @@ const CMDLINE_EMULATED: &str = include_str!("../templates/node/cmdline-emulated.
 
 #[derive(Serialize)]
 struct MachineFile<'a> {
+    provider: &'a str,
+    /// What tells the proxies of the nodes' files from others: they may hold passwords.
+    proxies: String,
     r#box: BoxReference<'a>,
     boot_timeout_s: u32,
     #[serde(flatten)]
@@ -83,6 +87,8 @@ pub fn write(lab: &Lab, files: &BootFiles, provider: Provider, emulated: bool) -
     paths::write_atomic(&catalogue_file, &to_json(&catalogue)?, 0o644)?;
 
     let machine = MachineFile {
+        provider: provider.name(),
+        proxies: proxies(&|name| std::env::var(name).ok()),
         r#box: BoxReference {
             name: &files.box_name,
             version: BOX_VERSION,
@@ -106,6 +112,13 @@ fn libvirt(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<Libvirt<'stat
         initrd: pool_path(&names.initrd)?.display().to_string(),
         cmdline: cmdline(&public_key(lab)?, emulated),
     })
+}
+
+/// Hash of the proxies of an environment, as the Vagrantfile makes it too.
+fn proxies(environment: &dyn Fn(&str) -> Option<String>) -> String {
+    let given = |name: &str| environment(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let one = |name: &str| given(name).or_else(|| given(&name.to_uppercase())).unwrap_or_default();
+    format!("{:x}", Sha256::digest(["http_proxy", "https_proxy", "no_proxy"].map(one).join("\n")))
 }
 
 /// The kernel's command line but for the host name. The lab's public key is a

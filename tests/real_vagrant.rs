@@ -134,6 +134,24 @@ fn vagrant_accepts_the_rendered_vagrantfile_and_says_what_is_missing_without_a_l
     machine_file::write(&fixture.lab, &files, Kind::Libvirt, true).unwrap();
     let said = fixture.vagrant(&["validate"]).read().unwrap();
     assert!(said.contains("validated successfully"), "{said}");
+
+    // What it stops at before it starts anything.
+    for (name, value, why) in [
+        (
+            "PROVIDER",
+            "virtualbox",
+            "made for libvirt, not for virtualbox.\nMake what this lab needs by: provision up --prepare",
+        ),
+        ("HTTPS_PROXY", "http://127.0.0.1:9", "for other proxies than http_proxy, https_proxy and no_proxy are now"),
+        ("CPUS", "two", "CPUS is two; allowed: a whole number"),
+        ("MEMORY", "much", "MEMORY is much; allowed: MiB, or with a unit, such as 4GiB"),
+    ] {
+        let output = fixture.vagrant(&["up"]).env(name, value).output().unwrap();
+        assert!(!output.status.success() && output.stderr.contains(why), "{name}: {}", output.stderr);
+    }
+    libvirt::remove_volume(&PoolNames::of(fixture.lab.name()).kernel).unwrap();
+    let output = fixture.vagrant(&["up"]).output().unwrap();
+    assert!(output.stderr.contains("_vmlinuz is missing"), "{}", output.stderr);
 }
 
 #[test]

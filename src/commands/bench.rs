@@ -1,6 +1,7 @@
 //! `provision bench`: Rust against Wasm, on the running lab or on this host.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -50,6 +51,9 @@ pub struct Bench {
     #[arg(long, short)]
     yes: bool,
 }
+
+/// How long a machine that runs may take to answer SSH.
+const ANSWER: Duration = Duration::from_secs(60);
 
 impl Bench {
     /// Whether it needs no lab.
@@ -111,15 +115,22 @@ impl Bench {
         let _lock = session.lock()?;
         session.ui.record_to(&lab.events())?;
         snapshot::must_be_of_one_time(session)?;
-        let states = session.provider()?.states(lab, &session.node_names())?;
+        let provider = session.provider()?;
+        let states = provider.states(lab, &session.node_names())?;
         if states.iter().any(|state| *state != MachineState::Running) {
             bail!("lab `{}` does not run\n  start it: provision up", lab.name());
         }
         let Some(made) = session.artifacts()?.made()? else {
             bail!("the artifacts of this profile are not in the cache\n  make them: provision up");
         };
+        session.forget_replaced(&session.changes(provider.as_ref(), &states)?)?;
+        session.pin_host_keys()?;
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
+        session.meet(provider.as_ref(), &cx, ANSWER)?;
+        // Vagrant alone may have made the lab, or made it again.
+        let fetch: Vec<_> = steps::all().into_iter().filter(|step| step.name() == "fetch_kubeconfig").collect();
+        steps::run(&fetch, &Selection::All, &cx)?;
         steps::run(&steps::all(), &Selection::Only("prove_runtime".into()), &cx)?;
         let title = format!("Measure {} arms in the cluster, size {}", design.arms.len(), design.size.name());
         let task = session.ui.task("bench", title);

@@ -23,9 +23,9 @@ use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{Key, Password, Root, SshNode, Target};
 use crate::steps::machines::{self, Change};
-use crate::steps::{Context, NodeFiles, NodeValues, Payload, Route};
+use crate::steps::{self, Context, NodeFiles, NodeValues, Payload, Route};
 use crate::ui::Ui;
-use crate::{lockfile, paths, secrets, templates, terminal};
+use crate::{console, lockfile, paths, secrets, templates, terminal};
 
 /// A command's profile and lab.
 pub struct Session {
@@ -188,7 +188,8 @@ impl Session {
             prefix: u8,
             firmware: &'a str,
             firmware_device: &'a str,
-            nodes: Vec<NodeView<'a>>,
+            prepare: String,
+            nodes: Vec<MachineView<'a>>,
         }
         let network = self.profile().network.machines;
         let (firmware, firmware_device) = virtualbox::firmware(self.profile().machine.firmware);
@@ -202,9 +203,17 @@ impl Session {
             prefix: network.prefix_len(),
             firmware,
             firmware_device,
-            nodes: self.nodes.iter().map(NodeView::of).collect(),
+            prepare: self.prepare_command(),
+            nodes: self.nodes.iter().map(|node| MachineView::of(node, &self.nodes)).collect(),
         };
         templates::render("Vagrantfile", include_str!("../../templates/Vagrantfile.tera"), &values)
+    }
+
+    /// What makes all that Vagrant alone needs of this profile.
+    #[must_use]
+    pub fn prepare_command(&self) -> String {
+        let file = self.file.as_ref().map(|file| format!(" --profile {}", shell_words::quote(&file.to_string_lossy())));
+        format!("provision up --prepare{}", file.unwrap_or_default())
     }
 
     /// The files of each node, in order.
@@ -286,7 +295,24 @@ impl Session {
     /// machines that are not ours are the user's to know.
     pub fn pin_host_keys(&self) -> Result<()> {
         let ours = self.nodes.iter().filter(|node| node.access.is_none());
-        ours.into_iter().try_for_each(|node| crate::console::pin(&self.lab, node))
+        ours.into_iter().try_for_each(|node| console::pin(&self.lab, node))
+    }
+
+    /// Forgets the host keys of machines of ours that others have replaced:
+    /// those say theirs on their consoles.
+    pub fn forget_replaced(&self, changes: &[Change]) -> Result<()> {
+        let ours = self.nodes.iter().zip(changes).filter(|(node, _)| node.access.is_none());
+        let mut replaced = ours.filter(|(_, change)| **change == Change::Replaced);
+        replaced.try_for_each(|(node, _)| console::forget_key(&self.lab, node))
+    }
+
+    /// Waits at most `limit` for the machines, which run, to answer, and writes
+    /// down which ones they are.
+    pub fn meet(&self, provider: &dyn Provider, cx: &Context, limit: Duration) -> Result<()> {
+        let names = self.node_names();
+        cx.wait_for_nodes(limit).map_err(|error| console::with_tails(&self.lab, &names, error))?;
+        let met: Result<Vec<_>> = names.iter().map(|node| provider.identity(&self.lab, node)).collect();
+        machines::meet(cx, met?)
     }
 
     /// How a node is reached.
@@ -449,6 +475,21 @@ impl<'a> NodeView<'a> {
             memory_mib: node.memory_mib,
             disk_gib: node.disk_gib,
         }
+    }
+}
+
+/// A node as the Vagrantfile sees it.
+#[derive(Serialize)]
+struct MachineView<'a> {
+    #[serde(flatten)]
+    node: NodeView<'a>,
+    /// Names of the scripts that make it a node, with blanks between.
+    steps: String,
+}
+
+impl<'a> MachineView<'a> {
+    fn of(node: &'a NodeSpec, nodes: &[NodeSpec]) -> Self {
+        Self { node: NodeView::of(node), steps: steps::scripts_of(node, nodes).join(" ") }
     }
 }
 

@@ -109,9 +109,7 @@ fn restore(session: &Session, provider: &dyn Provider, power: &dyn Power, name: 
 
     let parts = Parts::of(session, &made, session.acceleration()?.emulated)?;
     let cx = parts.context(session);
-    cx.wait_for_nodes(ANSWER)?;
-    let met: Result<Vec<_>> = session.nodes.iter().map(|node| provider.identity(lab, &node.name)).collect();
-    steps::machines::meet(&cx, met?)?;
+    session.meet(provider, &cx, ANSWER)?;
     steps::run(&steps::all(), &Selection::All, &cx)?;
     let took = ui::duration(started.elapsed().as_secs_f64());
     session.ui.note(&format!("lab `{}` is what it was at `{name}`, {} ({took})", lab.name(), snapshot.saved));

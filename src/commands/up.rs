@@ -19,7 +19,6 @@ use crate::process::Cmd;
 use crate::profile::{NodeSpec, Provider};
 use crate::provider::libvirt;
 use crate::provider::{self, MachineState};
-use crate::steps::machines::Change;
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
 
@@ -38,6 +37,9 @@ pub struct Up {
     /// Run this step, even if it is done, and those after it that are not
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
+    /// Make all that the lab needs and start nothing: for `vagrant up` alone
+    #[arg(long, conflicts_with_all = ["step", "from"])]
+    prepare: bool,
 }
 
 /// The name under which the journal keeps the machines' start.
@@ -54,7 +56,7 @@ impl Up {
     /// All of it; `yes` installs what this host lacks.
     #[must_use]
     pub fn unattended(yes: bool) -> Self {
-        Self { yes, step: None, from: None, unlocked: false }
+        Self { yes, step: None, from: None, unlocked: false, prepare: false }
     }
 
     /// The list.
@@ -62,6 +64,9 @@ impl Up {
         let started = Instant::now();
         let (steps, selection) = (steps::all(), self.selection());
         selection.of(&steps)?;
+        if self.prepare && !session.owns_machines() {
+            bail!("the machines are there already, and Vagrant makes none of them\n  make them nodes: provision up");
+        }
         let _lock = session.lock()?;
         session.ui.record_to(&session.lab.events())?;
         let provider = session.provider()?;
@@ -83,10 +88,11 @@ impl Up {
         let made = artifacts.ensure(&session.ui)?;
         self.must_be_locked(session, &artifacts)?;
         let changes = session.changes(provider.as_ref(), &states)?;
-        let ours = session.nodes.iter().zip(&changes).filter(|(node, _)| node.access.is_none());
-        for (node, _) in ours.filter(|(_, change)| **change == Change::Replaced) {
-            // It has a host key of its own, which it says on the console that is ours.
-            console::forget_key(&session.lab, node)?;
+        session.forget_replaced(&changes)?;
+        if self.prepare {
+            prepare(session, provider.as_ref(), &made, &acceleration, &states)?;
+            session.ui.note(&format!("all that lab `{}` needs is made\nnext:   vagrant up", session.lab.name()));
+            return Ok(());
         }
         let machines: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
         let cut_off = !session.journal.state()?.again(MACHINES, &machines).is_empty();
@@ -94,7 +100,10 @@ impl Up {
         let unknown = session.profile().provider == Provider::Hosts && !session.lab.exists();
         if cut_off || unknown || states.iter().any(|state| *state != MachineState::Running) {
             session.journal.began(MACHINES, &machines)?;
-            boot(session, provider.as_ref(), &made, &acceleration, &states)?;
+            prepare(session, provider.as_ref(), &made, &acceleration, &states)?;
+            if session.owns_machines() {
+                provider.up(&session.lab, &session.ui)?;
+            }
             session.journal.done(MACHINES, &machines)?;
         } else {
             session.ui.task("machines", format!("Start {}", names.join(", "))).skip("already running");
@@ -103,9 +112,7 @@ impl Up {
 
         let parts = Parts::of(session, &made, acceleration.emulated)?;
         let cx = parts.context(session);
-        cx.wait_for_nodes(ANSWER).map_err(|error| console::with_tails(&session.lab, &names, error))?;
-        let met: Result<Vec<_>> = names.iter().map(|node| provider.identity(&session.lab, node)).collect();
-        steps::machines::meet(&cx, met?)?;
+        session.meet(provider.as_ref(), &cx, ANSWER)?;
         let summary = steps::run(&steps, &selection, &cx)?;
         for node in provider.leftovers(&session.lab, &names)? {
             session.ui.warn(&format!(
@@ -192,8 +199,8 @@ pub(super) fn fit(
     Ok(preflight::check(&demand, &supply))
 }
 
-/// Everything up to machines that answer.
-fn boot(
+/// Everything that machines need to start.
+fn prepare(
     session: &Session,
     provider: &dyn provider::Provider,
     made: &Made,
@@ -215,8 +222,7 @@ fn boot(
     session.render_to(lab.dir(), acceleration.emulated)?;
     let files = boot_files(made);
     provider.prepare(lab, &files, &session.ui)?;
-    machine_file::write(lab, &files, session.profile().provider, acceleration.emulated)?;
-    provider.up(lab, &session.ui)
+    machine_file::write(lab, &files, session.profile().provider, acceleration.emulated)
 }
 
 /// The lab's own key pair.

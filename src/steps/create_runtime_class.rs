@@ -8,7 +8,7 @@ use crate::ui::Task;
 /// See the module.
 pub struct CreateRuntimeClass;
 
-const MANIFEST: &str = include_str!("../../templates/kubernetes/runtime-class.yaml");
+const MANIFEST: &str = include_str!("../../templates/node/files/runtime-class.yaml.tera");
 
 impl Step for CreateRuntimeClass {
     fn name(&self) -> &'static str {

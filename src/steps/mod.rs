@@ -69,6 +69,10 @@ pub trait Step: Send + Sync {
     fn concerns(&self, _nodes: &[NodeSpec]) -> bool {
         true
     }
+    /// The script that it is on this node, if it is one and this node has a use for it.
+    fn script(&self, _spec: &NodeSpec, _nodes: &[NodeSpec]) -> Option<&'static str> {
+        None
+    }
     /// What it would change; changes nothing itself.
     fn check(&self, cx: &Context) -> Result<Check>;
     /// Makes it so; safe to run twice.
@@ -95,6 +99,17 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(prove_runtime::ProveRuntime),
         Box::new(run_smoke_benchmark::RunSmokeBenchmark),
     ]
+}
+
+/// The scripts, in order, that make this one of `nodes` a node without this
+/// host: all of the first one, and of the others what comes before they join.
+#[must_use]
+pub fn scripts_of(spec: &NodeSpec, nodes: &[NodeSpec]) -> Vec<&'static str> {
+    let first = nodes.first().is_some_and(|first| first.name == spec.name);
+    let begins = on_node::INIT_CONTROL_PLANE.name();
+    let steps = all();
+    let alone = steps.iter().take_while(|step| first || step.name() != begins);
+    alone.filter_map(|step| step.script(spec, nodes)).collect()
 }
 
 /// Which of the steps to look at, and which of these to run in any case.

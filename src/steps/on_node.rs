@@ -95,6 +95,10 @@ impl Step for OnNode {
         nodes.iter().any(|spec| self.on.holds(spec, nodes))
     }
 
+    fn script(&self, spec: &NodeSpec, nodes: &[NodeSpec]) -> Option<&'static str> {
+        self.on.holds(spec, nodes).then_some(self.name)
+    }
+
     fn check(&self, cx: &Context) -> Result<Check> {
         cx.node_check(self.name, |spec| self.on.holds(spec, cx.specs))
     }
