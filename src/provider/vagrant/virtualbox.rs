@@ -12,7 +12,7 @@ use crate::host::known_good::Installed;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::provider::virtualbox::{self, failures, networks, preflight};
-use crate::provider::{BootFiles, Identity, MachineState, Provider};
+use crate::provider::{BootFiles, Identity, MachineState, Power, Provider};
 use crate::ui::Ui;
 
 /// Its name for Vagrant and in profiles.
@@ -122,5 +122,9 @@ impl Provider for VagrantVirtualbox {
             removed.push(format!("network {network}"));
         }
         Ok(removed)
+    }
+
+    fn power(&self) -> Option<&dyn Power> {
+        Some(&virtualbox::Machines)
     }
 }

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Identity, MachineState};
-use crate::interrupt;
+use super::{Identity, MachineState, Power as _};
 use crate::process::{self, Cmd};
 use crate::profile::types::Firmware;
 
 pub mod failures;
 pub mod networks;
 pub mod orphans;
+mod power;
 pub mod preflight;
+
+pub use power::Machines;
 
 /// The DNS server of the NAT in front of each machine (VirtualBox's manual,
 /// "Network Address Translation": the proxy at .3 of 10.0.2.0/24).
@@ -101,18 +103,14 @@ pub fn identity(name: &str) -> Result<Identity> {
 /// Stops and forgets a machine with its disks; whether there was one.
 pub fn remove_machine(name: &str) -> Result<bool> {
     let Some(values) = machine(name)? else { return Ok(false) };
-    let mut deadline = Instant::now();
-    if state_of(&values) != MachineState::Off {
-        manage(&["controlvm", name, "poweroff"]).read().with_context(|| format!("stop machine {name}"))?;
-        deadline += UNLOCK;
+    let remove = || manage(&["unregistervm", name, "--delete"]).read();
+    if state_of(&values) == MachineState::Off {
+        remove()
+    } else {
+        Machines.cut(name)?;
+        power::unlocked(remove)
     }
-    while let Err(error) = manage(&["unregistervm", name, "--delete"]).read() {
-        if Instant::now() > deadline {
-            return Err(error).with_context(|| format!("remove machine {name}"));
-        }
-        interrupt::check()?;
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    .with_context(|| format!("remove machine {name}"))?;
     Ok(true)
 }
 
