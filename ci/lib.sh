@@ -38,6 +38,65 @@ alone() {
   exec flock --close --conflict-exit-code 75 --wait "$seconds" "$lock" bash "$0" "$@"
 }
 
+# Checks, counted in $passed. A script that uses them makes a folder $work, names
+# $program, and ends by `result STATUS`.
+work=${work-} program=${program-}
+passed=0
+# ok TITLE COMMAND...: the command must succeed.
+ok() {
+  local title=$1
+  shift
+  if ! "$@" >"$work/check" 2>&1; then
+    tail -n 40 "$work/check"
+    echo "test $title ... FAILED"
+    return 1
+  fi
+  passed=$((passed + 1))
+  echo "test $title ... ok"
+}
+
+# has FILE PATTERN: FILE holds a line that matches; its end is shown if not.
+has() {
+  grep -Eq -- "$2" "$1" && return 0
+  printf 'no line of %s matches: %s\n' "$1" "$2"
+  tail -n 40 "$1"
+  return 1
+}
+
+lacks() {
+  ! grep -E -- "$2" "$1"
+}
+
+equal() {
+  [[ $1 == "$2" ]] && return 0
+  printf 'is:     %s\nwanted: %s\n' "$1" "$2"
+  return 1
+}
+
+# ends MINUTES STATUS NAME COMMAND...: the command must end with STATUS; what it
+# prints is in $work/NAME.out and $work/NAME.err, its time in $seconds.
+ends() {
+  local minutes=$1 wanted=$2 name=$3 status=0 started=${EPOCHREALTIME/./}
+  shift 3
+  timeout --kill-after=30 "${minutes}m" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
+  # shellcheck disable=SC2034 # for those who source this file
+  seconds=$(awk "BEGIN { printf \"%.1f\", (${EPOCHREALTIME/./} - $started) / 1e6 }")
+  sed 's/^/    /' "$work/$name.err"
+  echo "${*##*/}: exit status $status after $seconds s"
+  ok "${*##*/} ends with $wanted" equal "$status" "$wanted"
+}
+
+# run MINUTES STATUS NAME ARGUMENTS...: the same of $program.
+run() {
+  ends "$1" "$2" "$3" "$program" "${@:4}"
+}
+
+# result STATUS: the last line, and the script's end.
+result() {
+  echo "test result: $( (($1)) && echo FAILED || echo ok). $passed passed; $(($1 != 0)) failed"
+  exit "$1"
+}
+
 # Figures, as the rows of a Markdown table in $figures.
 figures=()
 # figure MEASURE VALUE WANTED CONDITION: adds a row; the condition is awk's.
