@@ -12,6 +12,7 @@ use provision::lab::Lab;
 use provision::machine_file;
 use provision::process::Cmd;
 use provision::profile::Provider as Kind;
+use provision::provider::libvirt::orphans::{FOLDER_RECORD, encode};
 use provision::provider::vagrant::{PoolNames, VagrantLibvirt};
 use provision::provider::{BootFiles, DirectBoot, Provider, libvirt};
 use provision::ui::{Mode, Ui};
@@ -74,10 +75,12 @@ impl Fixture {
     }
 
     fn provider(&self) -> VagrantLibvirt {
-        let name = format!("{}-net", self.lab.name());
+        let name = format!("provision-{}", self.lab.name());
         VagrantLibvirt {
             network_xml: format!(
-                "<network><name>{name}</name><ip address='192.168.246.1' netmask='255.255.255.0'/></network>"
+                "<network><name>{name}</name><dns><txt name='{FOLDER_RECORD}' value='{}'/></dns>\
+                 <ip address='192.168.246.1' netmask='255.255.255.0'/></network>",
+                encode(self.lab.dir())
             ),
             network_name: name,
             nodes: vec!["node1".into()],
