@@ -107,6 +107,7 @@ fn values() -> NodeValues {
         api_priority: 200,
         nameserver: "127.0.0.1".into(),
         own: false,
+        plain: true,
         emulated: false,
         single_node: false,
         pod_cidr: "10.244.0.0/16".into(),

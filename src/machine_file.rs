@@ -9,7 +9,7 @@ use crate::lab::Lab;
 use crate::paths;
 use crate::profile::Provider;
 use crate::provider::BootFiles;
-use crate::provider::vagrant::{BOX_VERSION, PoolNames, pool_path};
+use crate::provider::vagrant::{PoolNames, pool_path};
 
 /// Kernel words that every machine gets. Interface names stay `eth0`, the
 /// console is the serial port, and a kernel that panics restarts.
@@ -34,6 +34,13 @@ struct Libvirt<'a> {
     driver: &'a str,
     cpu_mode: &'a str,
     disk_cache: &'a str,
+    /// What starts a box that has no boot loader.
+    #[serde(flatten)]
+    direct: Option<Direct>,
+}
+
+#[derive(Serialize)]
+struct Direct {
     kernel: String,
     initrd: String,
     cmdline: String,
@@ -63,7 +70,7 @@ struct CatalogueVersion<'a> {
 #[derive(Serialize)]
 struct CatalogueProvider<'a> {
     name: &'a str,
-    url: String,
+    url: &'a str,
     checksum_type: &'a str,
     checksum: &'a str,
 }
@@ -74,10 +81,10 @@ pub fn write(lab: &Lab, files: &BootFiles, provider: Provider, emulated: bool) -
     let catalogue = Catalogue {
         name: &files.box_name,
         versions: [CatalogueVersion {
-            version: BOX_VERSION,
+            version: &files.box_version,
             providers: [CatalogueProvider {
                 name: provider.name(),
-                url: format!("file://{}", files.box_file.display()),
+                url: &files.box_url,
                 checksum_type: "sha256",
                 checksum: &files.box_sha256,
             }],
@@ -91,7 +98,7 @@ pub fn write(lab: &Lab, files: &BootFiles, provider: Provider, emulated: bool) -
         proxies: proxies(&|name| std::env::var(name).ok()),
         r#box: BoxReference {
             name: &files.box_name,
-            version: BOX_VERSION,
+            version: &files.box_version,
             url: format!("file://{}", catalogue_file.display()),
         },
         boot_timeout_s: if emulated { 900 } else { 300 },
@@ -101,13 +108,19 @@ pub fn write(lab: &Lab, files: &BootFiles, provider: Provider, emulated: bool) -
 }
 
 fn libvirt(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<Libvirt<'static>> {
-    let names = PoolNames::of(&files.box_name);
     Ok(Libvirt {
         driver: if emulated { "qemu" } else { "kvm" },
         cpu_mode: if emulated { "maximum" } else { "host-passthrough" },
         // Writes are not forced to disk where everything is slow already; a
         // lab that a host's crash spoils there is made again.
         disk_cache: if emulated { "unsafe" } else { "writeback" },
+        direct: files.direct.as_ref().map(|_| direct(lab, files, emulated)).transpose()?,
+    })
+}
+
+fn direct(lab: &Lab, files: &BootFiles, emulated: bool) -> Result<Direct> {
+    let names = PoolNames::of(&files.box_name);
+    Ok(Direct {
         kernel: pool_path(&names.kernel)?.display().to_string(),
         initrd: pool_path(&names.initrd)?.display().to_string(),
         cmdline: cmdline(&public_key(lab)?, emulated),

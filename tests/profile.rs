@@ -112,6 +112,19 @@ fn rules_between_fields_are_kept() {
 }
 
 #[test]
+fn a_named_box_is_named_whole() {
+    let sha256 = "0".repeat(64);
+    let named = format!("[machine]\nbox_version = \"13.1\"\nbox_sha256 = \"{sha256}\"");
+    load(&format!("box = \"debian/trixie64\"\n{named}")).unwrap();
+    insta::assert_snapshot!(load("box = \"debian/trixie64\"").unwrap_err());
+    insta::assert_snapshot!(load(&named).unwrap_err());
+    insta::assert_snapshot!(load(&format!("provider = \"virtualbox\"\nbox = \"a/b\"\n{named}")).unwrap_err());
+    insta::assert_snapshot!(
+        load("box = \"debian\"\n[machine]\nbox_sha256 = \"AB\"\nbox_url = \"ftp://x\"").unwrap_err()
+    );
+}
+
+#[test]
 fn the_profiles_that_come_with_it_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let nodes = |name: &str| {

@@ -325,6 +325,7 @@ fn with_steps(server: &Server, payload: Option<&Payload>, look: impl FnOnce(&Con
         api_priority: 200,
         nameserver: "127.0.0.1".into(),
         own: false,
+        plain: true,
         emulated: false,
         single_node: true,
         pod_cidr: "10.244.0.0/16".into(),

@@ -13,7 +13,7 @@ use provision::machine_file;
 use provision::process::Cmd;
 use provision::profile::Provider as Kind;
 use provision::provider::libvirt::orphans::{FOLDER_RECORD, encode};
-use provision::provider::vagrant::{PoolNames, VagrantLibvirt};
+use provision::provider::vagrant::{BOX_VERSION, PoolNames, VagrantLibvirt};
 use provision::provider::{BootFiles, DirectBoot, Provider, libvirt};
 use provision::ui::{Mode, Ui};
 
@@ -64,7 +64,8 @@ impl Fixture {
         BootFiles {
             box_name: self.lab.name().into(),
             box_sha256: sum.split(' ').next().unwrap().into(),
-            box_file,
+            box_version: BOX_VERSION.into(),
+            box_url: format!("file://{}", box_file.display()),
             direct: Some(DirectBoot {
                 disk,
                 disk_gib: 1,
@@ -161,10 +162,11 @@ fn vagrant_accepts_the_rendered_vagrantfile_and_says_what_is_missing_without_a_l
 fn a_box_that_is_corrupt_is_not_used() {
     let fixture = Fixture::new("ci-test-corrupt");
     let files = fixture.files();
-    let mut bytes = std::fs::read(&files.box_file).unwrap();
+    let box_file = Path::new(files.box_url.strip_prefix("file://").unwrap());
+    let mut bytes = std::fs::read(box_file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    std::fs::write(&files.box_file, bytes).unwrap();
+    std::fs::write(box_file, bytes).unwrap();
     let error = fixture.up_fails(&files, |_| {});
     assert!(error.contains("checksum"), "{error}");
 }

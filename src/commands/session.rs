@@ -16,10 +16,10 @@ use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::lockfile::Lock;
 use crate::node::Node;
-use crate::profile::{self, Loaded, NodeSpec, Profile, Role, Sources, Sudo};
+use crate::profile::{self, BoxSource, Loaded, NodeSpec, Profile, Role, Sources, Sudo};
 use crate::provider::hosts::{self, Hosts};
 use crate::provider::libvirt::orphans;
-use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
+use crate::provider::vagrant::{self, VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{Key, Password, Root, SshNode, Target};
 use crate::steps::machines::{self, Change};
@@ -113,6 +113,7 @@ impl Session {
             kubernetes_version: self.profile().kubernetes.version.clone(),
             debian_mirror: debian_mirror(),
             form: match self.profile().provider {
+                profile::Provider::Libvirt if self.has_plain_machines() => BoxForm::Payload,
                 profile::Provider::Libvirt => BoxForm::Libvirt,
                 profile::Provider::Virtualbox => BoxForm::Virtualbox,
                 profile::Provider::Hosts => BoxForm::Payload,
@@ -120,7 +121,12 @@ impl Session {
         })
     }
 
-    /// Whether the machines are made from a box of ours, with all inside.
+    /// Whether the machines' system comes without what a node needs.
+    fn has_plain_machines(&self) -> bool {
+        self.nodes.iter().any(|node| node.plain)
+    }
+
+    /// Whether the machines are the lab's own.
     #[must_use]
     pub fn owns_machines(&self) -> bool {
         self.profile().provider != profile::Provider::Hosts
@@ -188,6 +194,7 @@ impl Session {
             prefix: u8,
             firmware: &'a str,
             firmware_device: &'a str,
+            plain: bool,
             prepare: String,
             nodes: Vec<MachineView<'a>>,
         }
@@ -203,6 +210,7 @@ impl Session {
             prefix: network.prefix_len(),
             firmware,
             firmware_device,
+            plain: self.has_plain_machines(),
             prepare: self.prepare_command(),
             nodes: self.nodes.iter().map(|node| MachineView::of(node, &self.nodes)).collect(),
         };
@@ -246,6 +254,7 @@ impl Session {
                     control_plane_peers: peers.map(|peer| peer.ip.to_string()).collect(),
                     api_priority: 200 - index.min(100),
                     own: self.owns_machines(),
+                    plain: node.plain,
                     emulated,
                     single_node: self.nodes.len() == 1,
                     pod_cidr: profile.network.pods.to_string(),
@@ -291,11 +300,15 @@ impl Session {
         self.nodes.iter().all(|node| node.access.is_some()) || self.lab.known_hosts().is_file()
     }
 
-    /// Pins the host keys that the machines print on their consoles; those of
-    /// machines that are not ours are the user's to know.
+    /// Pins the host keys that the machines print on their consoles, or at first
+    /// sight those of a box that prints none; those of machines that are not
+    /// ours are the user's to know.
     pub fn pin_host_keys(&self) -> Result<()> {
         let ours = self.nodes.iter().filter(|node| node.access.is_none());
-        ours.into_iter().try_for_each(|node| console::pin(&self.lab, node))
+        ours.into_iter().try_for_each(|node| match node.plain {
+            true => vagrant::pin(&self.ssh_target(node), &self.lab),
+            false => console::pin(&self.lab, node),
+        })
     }
 
     /// Forgets the host keys of machines of ours that others have replaced:
@@ -323,9 +336,9 @@ impl Session {
             return Target {
                 name: node.name.clone(),
                 address,
-                user: "root".into(),
-                key: Key::File(self.lab.ssh_key()),
-                root: Root::Login,
+                user: if node.plain { vagrant::USER } else { "root" }.into(),
+                key: Key::File(if node.plain { vagrant::key(&self.lab, &node.name) } else { self.lab.ssh_key() }),
+                root: if node.plain { Root::Free } else { Root::Login },
                 jump: None,
                 known_hosts: vec![self.lab.known_hosts()],
                 patience: Duration::from_secs(60),
@@ -404,7 +417,8 @@ impl Parts {
             lock: Lock::read(&session.lock_file)?.map(|lock| lock.hash()).transpose()?.unwrap_or_default(),
             images: made.images.clone(),
             sizes: made.image_bytes(),
-            payload: (!session.owns_machines())
+            payload: session
+                .has_plain_machines()
                 .then(|| Payload { file: made.box_file.clone(), sha256: made.box_sha256.clone() }),
         })
     }
@@ -438,12 +452,24 @@ pub fn network_name(lab: &Lab) -> String {
     format!("provision-{}", lab.name())
 }
 
-/// A box's files, as a provider needs them.
+/// The box's files, as a provider needs them.
 #[must_use]
-pub fn boot_files(made: &Made) -> BootFiles {
+pub fn boot_files(profile: &Profile, made: &Made) -> BootFiles {
+    if let BoxSource::Named(name) = &profile.box_source {
+        let machine = &profile.machine;
+        let url = Some(&machine.box_url).filter(|url| !url.is_empty()).cloned();
+        return BootFiles {
+            box_name: name.clone(),
+            box_version: machine.box_version.clone(),
+            box_url: url.unwrap_or_else(|| vagrant::registry_url(name, &machine.box_version, profile.provider.name())),
+            box_sha256: machine.box_sha256.clone(),
+            direct: None,
+        };
+    }
     BootFiles {
         box_name: made.box_name.clone(),
-        box_file: made.box_file.clone(),
+        box_version: vagrant::BOX_VERSION.into(),
+        box_url: format!("file://{}", made.box_file.display()),
         box_sha256: made.box_sha256.clone(),
         direct: made.direct.as_ref().map(|direct| DirectBoot {
             disk: direct.disk.clone(),

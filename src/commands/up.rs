@@ -220,7 +220,7 @@ fn prepare(
         }
     }
     session.render_to(lab.dir(), acceleration.emulated)?;
-    let files = boot_files(made);
+    let files = boot_files(session.profile(), made);
     provider.prepare(lab, &files, &session.ui)?;
     machine_file::write(lab, &files, session.profile().provider, acceleration.emulated)
 }

@@ -26,7 +26,7 @@ pub use nodes::NodeSpec;
 pub use overrides::mebibytes;
 use path::Path;
 use read::{Leaf, Reading};
-pub use types::{Acceleration, Access, Load, Profile, Provider, Role, Size, Sudo};
+pub use types::{Acceleration, Access, BoxSource, Load, Profile, Provider, Role, Size, Sudo};
 
 /// The built-in default profile.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");

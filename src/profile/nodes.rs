@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
-use super::types::{Access, NodeGroup, Profile, Provider, Role};
+use super::types::{Access, BoxSource, NodeGroup, Profile, Provider, Role};
 
 /// The first machine's place in the lab's network; the gateway has place 1.
 const FIRST_PLACE: u32 = 11;
@@ -39,6 +39,8 @@ pub struct NodeSpec {
     pub port: u16,
     /// How it is logged in to where it is not ours.
     pub access: Option<Access>,
+    /// Whether its system comes without a node's packages, programs and images.
+    pub plain: bool,
 }
 
 impl Profile {
@@ -68,6 +70,7 @@ impl Profile {
                     pods: pods_of(self.network.pods, index),
                     port: address.map_or(22, |it| it.port),
                     access: address.map(|_| group.ssh.clone()),
+                    plain: existing || self.box_source != BoxSource::Build,
                     mac: mac(&self.name, &name),
                     name,
                 }

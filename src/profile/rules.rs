@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::path::Path;
-use super::types::{Acceleration, Firmware, MAX_VIRTUALBOX_DISK_GIB, Profile, Provider, Role, RuntimeManager};
+use super::types::{
+    Acceleration, BoxSource, Firmware, MAX_VIRTUALBOX_DISK_GIB, Profile, Provider, Role, RuntimeManager,
+};
 
 /// A broken rule.
 pub struct Broken {
@@ -27,6 +29,7 @@ pub fn broken(profile: &Profile) -> Vec<Broken> {
         firmware(profile),
         virtualbox(profile),
         existing(profile),
+        named_box(profile),
     ];
     rules.into_iter().flatten().collect()
 }
@@ -167,6 +170,48 @@ fn virtualbox(profile: &Profile) -> Vec<Broken> {
             let field = Path::default().key("nodes").index(index).key("disk_gib");
             broken.push(Broken { fields: vec![field, provider()], text });
         }
+    }
+    broken
+}
+
+/// A box that others made is named whole, or not at all.
+fn named_box(profile: &Profile) -> Vec<Broken> {
+    let field = |name: &str| Path::default().key("machine").key(name);
+    let source = || Path::default().key("box");
+    let machine = &profile.machine;
+    let given = [("box_version", &machine.box_version), ("box_sha256", &machine.box_sha256)];
+    let BoxSource::Named(name) = &profile.box_source else {
+        let extra = given.into_iter().chain([("box_url", &machine.box_url)]).filter(|(_, value)| !value.is_empty());
+        return extra
+            .map(|(key, _)| Broken {
+                fields: vec![field(key), source()],
+                text: format!("machine.{key} is for a named box; allowed: leave it out with box = \"build\""),
+            })
+            .collect();
+    };
+    let mut broken: Vec<Broken> = given
+        .into_iter()
+        .filter(|(_, value)| value.is_empty())
+        .map(|(key, _)| Broken {
+            fields: vec![source(), field(key)],
+            text: format!(
+                "machine.{key} is empty; allowed: with box = \"{name}\" its version and the SHA-256 of its file"
+            ),
+        })
+        .collect();
+    if profile.provider != Provider::Libvirt {
+        broken.push(Broken {
+            fields: vec![source(), Path::default().key("provider")],
+            text: format!("box is {name:?}; allowed: build, or provider = \"libvirt\""),
+        });
+    }
+    if profile.control_planes() > 1 {
+        broken.push(Broken {
+            fields: vec![source()],
+            text: format!(
+                "box is {name:?}; allowed: build, with several control planes (what shares their address is in it)"
+            ),
+        });
     }
     broken
 }

@@ -65,6 +65,50 @@ const FORMATS: &[Format] = &[
         check: |text| shell_words::split(text).map(drop).map_err(|_| None),
     },
     Format {
+        name: "box-name",
+        allowed: "build, or a Vagrant box's name such as debian/trixie64",
+        pattern: r"^(build|[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*)$",
+        check: |text| {
+            let word = |text: &str| {
+                text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            };
+            let named = text.split_once('/').is_some_and(|(owner, name)| word(owner) && word(name));
+            if text == "build" || named { Ok(()) } else { Err(None) }
+        },
+    },
+    Format {
+        name: "box-version",
+        allowed: "a box's version such as 13.20260101.1, or an empty string",
+        pattern: r"^(\d[0-9A-Za-z.]*)?$",
+        check: |text| {
+            let fine = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+            if text.is_empty() || (fine && text.starts_with(|c: char| c.is_ascii_digit())) { Ok(()) } else { Err(None) }
+        },
+    },
+    Format {
+        name: "sha256",
+        allowed: "a SHA-256 as 64 of 0-9 and a-f, or an empty string",
+        pattern: "^([0-9a-f]{64})?$",
+        check: |text| {
+            let fine =
+                |text: &str| matches!(text.len(), 0 | 64) && text.bytes().all(|b| b"0123456789abcdef".contains(&b));
+            let mended = text.to_ascii_lowercase();
+            if fine(text) { Ok(()) } else { Err(Some(mended).filter(|mended| fine(mended))) }
+        },
+    },
+    Format {
+        name: "box-url",
+        allowed: "a URL of a box's file (http, https or file), or an empty string",
+        pattern: r"^((https?|file)://[^\s]+)?$",
+        check: |text| {
+            let rest = ["http://", "https://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+            let fine = rest
+                .is_some_and(|rest| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control()));
+            if text.is_empty() || fine { Ok(()) } else { Err(None) }
+        },
+    },
+    Format {
         name: "ssh-address",
         allowed: "an IPv4 address, with a port where that is not 22, such as 192.0.2.10 or 192.0.2.10:2222",
         pattern: r"^(\d{1,3}\.){3}\d{1,3}(:\d{1,5})?$",

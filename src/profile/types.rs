@@ -41,8 +41,10 @@ pub struct Profile {
     pub name: String,
     /// What runs the machines.
     pub provider: Provider,
-    /// Where the machines' box comes from.
+    /// Where the machines' box comes from: build (a Debian 13 with all that a node needs, made on this host), or the
+    /// name of a Vagrant box with Debian 13, such as debian/trixie64.
     #[serde(rename = "box")]
+    #[schemars(with = "String", extend("format" = "box-name"))]
     pub box_source: BoxSource,
     /// How the machines are run.
     pub machine: Machine,
@@ -87,11 +89,19 @@ impl Provider {
 }
 
 /// Where the machines' box comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub enum BoxSource {
     /// A Debian 13 made on this host with all that a node needs inside.
     Build,
+    /// A Vagrant box by its name, with a system and nothing of a node.
+    Named(String),
+}
+
+impl From<String> for BoxSource {
+    fn from(text: String) -> Self {
+        if text == "build" { Self::Build } else { Self::Named(text) }
+    }
 }
 
 /// How the machines are run.
@@ -102,6 +112,15 @@ pub struct Machine {
     pub acceleration: Acceleration,
     /// What starts the machines; with provider libvirt bios, which nothing is read from: the kernel is handed over.
     pub firmware: Firmware,
+    /// The version of a named box.
+    #[schemars(extend("format" = "box-version"))]
+    pub box_version: String,
+    /// The SHA-256 of a named box's file.
+    #[schemars(extend("format" = "sha256"))]
+    pub box_sha256: String,
+    /// Where a named box's file is; empty: at Vagrant's public registry.
+    #[schemars(extend("format" = "box-url"))]
+    pub box_url: String,
 }
 
 /// What starts a machine from its disk.

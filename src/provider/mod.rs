@@ -29,10 +29,12 @@ pub enum MachineState {
 /// What the machines are made of; everything the host knows and no profile does.
 #[derive(Debug, Clone)]
 pub struct BootFiles {
-    /// The box's name, which ends in its hash.
+    /// The box's name; of one of ours it ends in its hash.
     pub box_name: String,
-    /// The Vagrant box file (tar).
-    pub box_file: std::path::PathBuf,
+    /// Its version.
+    pub box_version: String,
+    /// The URL of the Vagrant box file (tar).
+    pub box_url: String,
     /// Its SHA-256, hexadecimal.
     pub box_sha256: String,
     /// What starts a machine without a boot loader, if the box is made for that.

@@ -290,5 +290,11 @@ fn of_nodes(count: usize) -> Profile {
 }
 
 fn boot_files() -> BootFiles {
-    BootFiles { box_name: "provision-node-0".into(), box_file: PathBuf::new(), box_sha256: String::new(), direct: None }
+    BootFiles {
+        box_name: "provision-node-0".into(),
+        box_version: String::new(),
+        box_url: String::new(),
+        box_sha256: String::new(),
+        direct: None,
+    }
 }

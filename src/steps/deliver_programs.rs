@@ -27,7 +27,7 @@ impl Step for DeliverPrograms {
     }
 
     fn concerns(&self, nodes: &[NodeSpec]) -> bool {
-        nodes.iter().any(|node| node.access.is_some())
+        nodes.iter().any(|node| node.plain)
     }
 
     fn seen_whole(&self) -> bool {

@@ -41,9 +41,11 @@ pub struct NodeValues {
     pub control_plane_peers: Vec<String>,
     /// This control plane's claim to the shared address; the highest holds it.
     pub api_priority: u32,
-    /// Whether the machine is made from a box of ours: all packages, programs
-    /// and images inside, its name and resolver ours to set.
+    /// Whether the machine is the lab's own: its name and resolver are ours to
+    /// set.
     pub own: bool,
+    /// Whether its system comes without a node's packages, programs and images.
+    pub plain: bool,
     /// Whether the machine is emulated.
     pub emulated: bool,
     /// Whether there is no other node.

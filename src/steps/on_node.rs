@@ -26,8 +26,8 @@ pub struct OnNode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     All,
-    /// Those that existed before the lab.
-    Existing,
+    /// Those whose system comes without a node's packages.
+    Plain,
     /// The one on which the cluster begins.
     First,
     /// Those that hold the control plane, where there are several.
@@ -39,16 +39,16 @@ impl Where {
         let several = || nodes.iter().filter(|node| node.role == Role::ControlPlane).count() > 1;
         match self {
             Self::All => true,
-            Self::Existing => spec.access.is_some(),
+            Self::Plain => spec.plain,
             Self::First => nodes.first().is_some_and(|first| first.name == spec.name),
             Self::ControlPlanes => spec.role == Role::ControlPlane && several(),
         }
     }
 }
 
-/// The distribution's packages, where the machine is no box of ours.
+/// The distribution's packages, where the system is not ours.
 pub const INSTALL_PACKAGES: OnNode =
-    OnNode { name: "install_packages", title: "Install the node's packages", on: Where::Existing };
+    OnNode { name: "install_packages", title: "Install the node's packages", on: Where::Plain };
 /// Kernel modules, sysctls, swap, names and DNS.
 pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prepare the system", on: Where::All };
 /// containerd with runc and crun, crun with WasmEdge.

@@ -76,6 +76,7 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
         machine_cidr: "192.168.157.0/24".into(),
         nameserver: "192.168.157.1".into(),
         own: true,
+        plain: false,
         emulated,
         single_node: true,
         pod_cidr: "10.244.0.0/16".into(),

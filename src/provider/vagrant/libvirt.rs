@@ -9,7 +9,7 @@ use crate::console;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::provider::libvirt::{self, orphans};
-use crate::provider::{BootFiles, Identity, MachineState, Power, Provider};
+use crate::provider::{BootFiles, DirectBoot, Identity, MachineState, Power, Provider};
 use crate::ui::Ui;
 
 /// Its name for Vagrant and in profiles.
@@ -86,8 +86,12 @@ impl Provider for VagrantLibvirt {
         let task = ui.task("network", format!("Prepare network {}", self.network_name));
         orphans::network_must_be_own(&self.network_name, lab.dir())?;
         task.close(libvirt::ensure_network(&self.network_name, &self.network_xml))?;
-        let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
-        task.close(upload(files))?;
+        libvirt::ensure_pool()?;
+        // Vagrant itself brings a box that others made.
+        if let Some(direct) = &files.direct {
+            let task = ui.task("volumes", "Copy the box into libvirt's storage pool");
+            task.close(upload(&files.box_name, direct))?;
+        }
         mend(lab, &self.nodes)?;
         for node in &self.nodes {
             // An `up` that was cut off between the two leaves a disk without a
@@ -208,10 +212,8 @@ fn disk_of(machine: &str) -> String {
 
 /// Copies disk, kernel and initial RAM disk into the pool, where QEMU's user
 /// may read them.
-fn upload(files: &BootFiles) -> Result<()> {
-    let direct = files.direct.as_ref().context("the box has no kernel beside its disk")?;
-    libvirt::ensure_pool()?;
-    let names = PoolNames::of(&files.box_name);
+fn upload(box_name: &str, direct: &DirectBoot) -> Result<()> {
+    let names = PoolNames::of(box_name);
     libvirt::upload_volume(&names.disk, &direct.disk, "qcow2", direct.disk_gib << 30)?;
     for (name, file) in [(&names.kernel, &direct.kernel), (&names.initrd, &direct.initrd)] {
         let size = std::fs::metadata(file).with_context(|| format!("look at {}", file.display()))?.len();

@@ -1,7 +1,7 @@
 //! Vagrant: brings the machines up, whatever runs them; the only folder that
 //! knows `vagrant`. What it says is read in its machine-readable form.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,16 +18,63 @@ use crate::failure::{Kind, Told};
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::process::{Cmd, CommandFailed};
+use crate::ssh::{Key, Target};
 use crate::ui::{Task, Ui};
 
 /// How long `vagrant up` may take; its own waits end before.
 const UP: Duration = Duration::from_secs(30 * 60);
 const DESTROY: Duration = Duration::from_secs(5 * 60);
+/// How long the first login may take.
+const FIRST_LOGIN: Duration = Duration::from_secs(60);
 /// Vagrant needs a version that is not 0 to keep a box's volume apart; what
 /// tells boxes apart is the hash in their name.
 pub const BOX_VERSION: &str = "1.0.0";
 /// All boxes' names begin so, and with them what is named after them.
 pub const BOX_PREFIX: &str = "provision-node-";
+
+/// Who logs in to a box that others made, by Vagrant's convention with sudo that
+/// asks for no password.
+pub const USER: &str = "vagrant";
+
+/// The key that Vagrant has put on a machine in place of the one all boxes share.
+#[must_use]
+pub fn key(lab: &Lab, node: &str) -> PathBuf {
+    lab.dir().join(".vagrant/machines").join(node).join("libvirt/private_key")
+}
+
+/// Where Vagrant's public registry has a box's file.
+#[must_use]
+pub fn registry_url(name: &str, version: &str, provider: &str) -> String {
+    let (owner, short) = name.split_once('/').unwrap_or(("", name));
+    format!("https://vagrantcloud.com/{owner}/boxes/{short}/versions/{version}/providers/{provider}/amd64/vagrant.box")
+}
+
+/// Pins the host key that the machine shows to the first login by Vagrant's key;
+/// another one later is refused.
+pub fn pin(target: &Target, lab: &Lab) -> Result<()> {
+    let Key::File(key) = &target.key else { return Ok(()) };
+    Cmd::new("ssh")
+        .args([
+            "-F",
+            "none",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "StrictHostKeyChecking=accept-new",
+        ])
+        .args(["-o", "HashKnownHosts=no", "-o", "UpdateHostKeys=no", "-o", "GlobalKnownHostsFile=none", "-o"])
+        .arg(format!("UserKnownHostsFile={}", lab.known_hosts().display()))
+        .arg("-i")
+        .arg(key)
+        .arg(format!("{}@{}", target.user, target.address.ip()))
+        .arg("true")
+        .timeout(FIRST_LOGIN)
+        .read()
+        .map(drop)
+        .with_context(|| format!("log in to {} by the key that Vagrant made", target.name))
+}
 
 /// Our file, so that we may read what the provider appends to it.
 fn prepare_console(path: &Path) -> Result<()> {

@@ -25,7 +25,7 @@ missing() {
 }
 
 check() {
-  [[ ${OWN:?} == 0 ]] || return 0
+  [[ ${PLAIN:?} == 1 ]] || return 0
   local packages
   packages=$(missing)
   [[ -z $packages ]] || would "install ${packages//$'\n'/ }"
@@ -37,7 +37,7 @@ apt() {
 }
 
 run() {
-  [[ $OWN == 0 ]] || return 0
+  [[ $PLAIN == 1 ]] || return 0
   bash "$provision/survey.sh" "${NODE_IP:?}" "$(uname -m)" "${LAB:?}" || fail "see above"
   local packages
   mapfile -t packages < <(missing)
