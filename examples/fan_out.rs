@@ -18,7 +18,7 @@ use provision::lab::Lab;
 use provision::node::Node;
 use provision::profile::{self, NodeSpec};
 use provision::ssh::{Key, Root, SshNode, Target};
-use provision::steps::{Context, NodeFiles, NodeValues};
+use provision::steps::{Context, NodeFiles, NodeValues, Reach};
 use provision::ui::{Mode, Ui};
 
 fn main() -> Result<()> {
@@ -113,6 +113,8 @@ fn values() -> NodeValues {
         pod_cidr: "10.244.0.0/16".into(),
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
+        reach: Reach::default(),
+        pause_image: "registry.k8s.io/pause:3.10.2".into(),
         kubernetes_version: "1.37.2".into(),
     }
 }

@@ -1,16 +1,15 @@
 //! Telling others how a night went: JSON to a URL, or to a program's standard
-//! input. The only file that knows `ureq`.
+//! input.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::http::{Client, Uri};
 use crate::interrupt;
 use crate::process::Cmd;
 
-/// How long one attempt to post may take in all.
-const POST: Duration = Duration::from_secs(30);
 /// How long to wait before each attempt.
 const WAITS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(8)];
 /// How long a hook may run.
@@ -35,7 +34,7 @@ impl Address {
     }
 
     fn parse(url: String) -> Result<Self> {
-        let uri: ureq::http::Uri = url.parse().with_context(|| format!("{ADDRESS} is no URL"))?;
+        let uri: Uri = url.parse().with_context(|| format!("{ADDRESS} is no URL"))?;
         let scheme = uri.scheme_str().unwrap_or_default();
         ensure!(matches!(scheme, "http" | "https"), "{ADDRESS} begins with `{scheme}:`; allowed: http and https");
         let host = format!("{scheme}://{}", uri.host().with_context(|| format!("{ADDRESS} has no host"))?);
@@ -44,32 +43,19 @@ impl Address {
 }
 
 /// Posts `json`, thrice if need be.
-pub fn post(address: &Address, json: &str) -> Result<()> {
+pub fn post(client: &Client, address: &Address, json: &str) -> Result<()> {
     let Address { url, host } = address;
-    let tls = ureq::tls::TlsConfig::builder()
-        .provider(ureq::tls::TlsProvider::NativeTls)
-        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-        .build();
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(POST))
-        // What is answered is for us to judge, and a redirection would turn a POST into a GET.
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .tls_config(tls)
-        .user_agent(concat!("provision/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
-    let mut last = None;
+    let mut last = String::new();
     for wait in WAITS {
         interrupt::check()?;
         std::thread::sleep(wait);
-        match agent.post(url).content_type("application/json").send(json) {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) => last = Some(format!("it answers {}", answer.status())),
-            Err(error) => last = Some(error.to_string().replace(url.as_str(), "…")),
+        match client.post(url, json) {
+            Ok(200..300) => return Ok(()),
+            Ok(status) => last = format!("it answers {status}"),
+            Err(trouble) => last = trouble.to_string().replace(url.as_str(), "…"),
         }
     }
-    bail!("post the verdict to {host}: {}", last.unwrap_or_default())
+    bail!("post the verdict to {host}: {last}")
 }
 
 /// Runs `command` (a program and its arguments, quoted as in a shell; no shell
@@ -93,6 +79,8 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::http::Patience;
+    use crate::outside::Outside;
 
     /// A server of one request each; answers in turn and returns what it was sent.
     fn server(answers: Vec<&'static str>) -> (Address, std::thread::JoinHandle<Vec<String>>) {
@@ -125,10 +113,14 @@ mod tests {
         (Address::parse(url).unwrap(), thread)
     }
 
+    fn client() -> Client {
+        Client::new(&Outside::default(), Patience::default()).unwrap()
+    }
+
     #[test]
     fn json_is_posted_and_tried_again() {
         let (address, thread) = server(vec!["503 Busy", "204 No Content"]);
-        post(&address, "{\"word\":\"same\"}").unwrap();
+        post(&client(), &address, "{\"word\":\"same\"}").unwrap();
         let got = thread.join().unwrap();
         assert!(got[1].starts_with("POST /hook?token=secret HTTP/1.1"), "{}", got[1]);
         assert!(got[1].to_lowercase().contains("content-type: application/json"), "{}", got[1]);
@@ -142,7 +134,7 @@ mod tests {
             let error = format!("{:#}", parsed(bad).err().unwrap());
             assert!(error.contains("PROVISION_POST") && !error.contains("secret"), "{error}");
         }
-        let error = format!("{:#}", post(&parsed("http://127.0.0.1:1/secret").unwrap(), "{}").unwrap_err());
+        let error = format!("{:#}", post(&client(), &parsed("http://127.0.0.1:1/secret").unwrap(), "{}").unwrap_err());
         assert!(error.contains("http://127.0.0.1") && !error.contains("secret"), "{error}");
     }
 

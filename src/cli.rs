@@ -72,6 +72,8 @@ enum Command {
     Render(commands::render::Render),
     Halt(commands::halt::Halt),
     Snapshot(commands::snapshot::SnapshotCommand),
+    Pin(commands::pin::Pin),
+    Bundle(commands::bundle::Bundle),
     Down(commands::down::Down),
     Clean(commands::clean::Clean),
     Completions(commands::shell::Completions),
@@ -169,6 +171,8 @@ fn run(cli: Cli, ui: &Ui, lab: &mut Option<Lab>) -> Result<i32> {
         Command::Render(command) => command.run(&session)?,
         Command::Halt(command) => command.run(&session)?,
         Command::Snapshot(command) => command.run(&session)?,
+        Command::Pin(command) => command.run(&session)?,
+        Command::Bundle(command) => command.run(&session)?,
         Command::Down(command) => command.run(&session)?,
         Command::Clean(command) => command.run(&session)?,
     }

@@ -116,6 +116,12 @@ impl Lab {
         self.dir.join("logs").join("events.jsonl")
     }
 
+    /// What the bundle held that the lab was started from, if it was.
+    #[must_use]
+    pub fn bundle(&self) -> PathBuf {
+        self.dir.join("bundle.json")
+    }
+
     /// What the last proof of the runtime found.
     #[must_use]
     pub fn proof(&self) -> PathBuf {

@@ -20,6 +20,7 @@ pub mod failure;
 #[cfg(test)]
 mod fuzz;
 pub mod host;
+pub mod http;
 pub mod interrupt;
 pub mod journal;
 pub mod kubectl;
@@ -27,6 +28,7 @@ pub mod lab;
 pub mod lockfile;
 pub mod machine_file;
 pub mod node;
+pub mod outside;
 pub mod paths;
 pub mod pods;
 pub mod process;

@@ -163,12 +163,11 @@ fn a_file_that_cannot_be_read_is_a_fault() {
 #[test]
 fn the_versions_offered_are_the_ones_pinned() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let module = std::fs::read_to_string(root.join("modules/kubernetes/go.mod")).unwrap();
     for version in profile::types::KUBERNETES_VERSIONS {
-        assert!(
-            module.contains(&format!("k8s.io/kubernetes v{version}")),
-            "{version} is not in modules/kubernetes/go.mod"
-        );
+        let (line, _) = version.rsplit_once('.').unwrap();
+        let module = format!("modules/kubernetes/{line}/go.mod");
+        let text = std::fs::read_to_string(root.join(&module)).unwrap();
+        assert!(text.contains(&format!("k8s.io/kubernetes v{version}")), "{version} is not in {module}");
     }
 }
 
@@ -183,4 +182,29 @@ fn the_schema_for_editors_is_up_to_date() {
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(stored == current, "config/profile.schema.json is out of date; run: UPDATE=1 cargo test --test profile");
+}
+
+#[test]
+fn a_proxy_s_password_is_never_shown() {
+    let loaded = load_with("", Sources::default(), &[("https_proxy", "me:s3cret@proxy.example:3128")]).unwrap();
+    assert_eq!(loaded.profile.network.proxy.https, "http://me:s3cret@proxy.example:3128");
+    let shown = explained(&loaded);
+    assert!(shown.contains("@proxy.example:3128 environment https_proxy") && !shown.contains("s3cret"), "{shown}");
+    let text = "[network]\nproxy = { http = \"ftp://me:s3cret@proxy.example\" }";
+    let refused = load_with(text, Sources::default(), &[]).unwrap_err();
+    assert!(refused.contains("network.proxy.http") && !refused.contains("s3cret"), "{refused}");
+}
+
+#[test]
+fn a_proxy_of_the_environment_that_we_cannot_read_is_left_to_those_who_can() {
+    let odd = [("http_proxy", "quic://proxy.example"), ("https_proxy", "socks5://proxy.example:1080")];
+    let proxy = load_with("", Sources::default(), &odd).unwrap().profile.network.proxy;
+    assert_eq!((proxy.http.as_str(), proxy.https.as_str()), ("", "socks5://proxy.example:1080"));
+}
+
+#[test]
+fn a_profile_s_own_proxy_beats_the_environment_s() {
+    let text = "[network]\nproxy = { http = \"http://own.example:3128\" }";
+    let loaded = load_with(text, Sources::default(), &[("http_proxy", "http://other.example")]).unwrap();
+    assert_eq!(loaded.profile.network.proxy.http, "http://own.example:3128");
 }

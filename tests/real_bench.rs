@@ -15,6 +15,7 @@ use provision::bench::place::local::Local;
 use provision::bench::place::{Ask, Place, Server, Taken};
 use provision::bench::run::{Cost, Environment, Gate, Lane, PlaceKind, Run, Start};
 use provision::bench::{engine, store};
+use provision::outside::Outside;
 use provision::process::{Cmd, Running};
 use provision::profile::Size;
 use provision::proof::Evidence;
@@ -28,7 +29,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn parts() -> LocalParts {
-    Set::ensure_local(None, &Ui::new(Voice::Plain)).unwrap()
+    Set::ensure_local(None, &Outside::default(), &Ui::new(Voice::Plain)).unwrap()
 }
 
 fn design(arms: &[&str], rounds: u32) -> Design {

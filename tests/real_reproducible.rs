@@ -15,6 +15,7 @@ use provision::artifacts::manifest::{Depth, Product};
 use provision::artifacts::root::Root;
 use provision::artifacts::source::{Build, Source};
 use provision::artifacts::{cargo, root};
+use provision::outside::Outside;
 use provision::ui::{Mode, Ui};
 
 /// Both use every core.
@@ -24,7 +25,7 @@ static ONE: Mutex<()> = Mutex::new(());
 fn build(cache: &Cache, all: &[Box<dyn Artifact>], goal: &str) -> Vec<(String, String)> {
     let graph = Graph::of(all).unwrap();
     let verdicts = engine::plan(cache, &graph, &[goal], Depth::Cheap).unwrap();
-    let entries = engine::ensure(cache, &graph, &verdicts, &Ui::new(Mode::Plain)).unwrap();
+    let entries = engine::ensure(cache, &graph, &verdicts, &Outside::default(), &Ui::new(Mode::Plain)).unwrap();
     let file = |product: &Product| match product {
         Product::File { path, sha256, .. } => Some((path.clone(), sha256.clone())),
         Product::Link { .. } | Product::Tree { .. } => None,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::digest;
+use crate::outside::Outside;
 use crate::process::Cmd;
 use crate::ui::Task;
 
@@ -133,6 +134,7 @@ pub struct Making<'a> {
     pub(crate) log: PathBuf,
     pub(crate) work: PathBuf,
     pub(crate) needs: BTreeMap<String, PathBuf>,
+    pub(crate) outside: &'a Outside,
     pub(crate) facts: Mutex<BTreeMap<String, String>>,
 }
 
@@ -154,6 +156,12 @@ impl Making<'_> {
         &self.work
     }
 
+    /// How the outside is reached; [`Making::run`] tells commands by itself.
+    #[must_use]
+    pub fn outside(&self) -> &Outside {
+        self.outside
+    }
+
     /// Writes a script into [`Making::work`], for bash to run.
     pub fn script(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.work.join(name);
@@ -168,6 +176,8 @@ impl Making<'_> {
 
     /// Runs a command, its output in the log, its last telling line shown.
     pub fn run(&self, command: &Cmd) -> Result<()> {
+        let variables = self.outside.variables();
+        let command = variables.iter().fold(command.clone(), |command, (name, value)| command.env(name, value));
         command.run_logged(&self.log, |line| {
             if line.chars().any(char::is_alphanumeric) {
                 self.task.say(line);

@@ -77,6 +77,12 @@ impl Cache {
         self.tmp().join(entry_name(name, key))
     }
 
+    /// Where unfinished downloads wait.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.dir.join("downloads")
+    }
+
     /// The log of making an artifact.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {

@@ -10,16 +10,12 @@ use include_dir::{Dir, include_dir};
 use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::namespace::Namespace;
 use crate::artifacts::root;
-use crate::paths;
+use crate::{outside, paths};
 
 const IN_ROOT: &str = include_str!("scripts/in_root.sh");
 const BUILD_WORKLOAD: &str = include_str!("scripts/build_workload.sh");
 const BUILD_STATIC: &str = include_str!("scripts/build_static.sh");
 const BUILD_PAUSE: &str = include_str!("scripts/build_pause.sh");
-
-/// Where Debian and most other distributions keep the host's authorities.
-const AUTHORITIES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 static WORKLOAD: Dir = include_dir!("$CARGO_MANIFEST_DIR/workload/src");
 static LOADGEN: Dir = include_dir!("$CARGO_MANIFEST_DIR/loadgen/src");
@@ -124,7 +120,7 @@ impl Artifact for CargoBuild {
         for (path, bytes) in &self.sources {
             paths::write_atomic(&cx.work().join(self.name).join(path), bytes, 0o644)?;
         }
-        network_settings(cx.work())?;
+        network_settings(cx.work(), cx.outside().bundle())?;
         let build = cx.script("build.sh", self.script)?;
         let script = cx.script("in_root.sh", IN_ROOT)?;
         let tree = cx.need(root::BUILDER)?.join(root::TREE);
@@ -147,9 +143,10 @@ fn triple() -> String {
 
 /// What the builder root needs of the host to reach crates: the authorities,
 /// and from cargo's configuration what concerns registries and the network.
-fn network_settings(work: &Path) -> Result<()> {
-    let bundle = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let bundle = bundle.chain(AUTHORITIES.map(PathBuf::from)).find(|path| path.is_file());
+fn network_settings(work: &Path, authorities: Option<&Path>) -> Result<()> {
+    let variables = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let bundle = authorities.map(Path::to_owned).into_iter().chain(variables).find(|path| path.is_file());
+    let bundle = bundle.or_else(outside::host_authorities);
     if let Some(bundle) = bundle {
         fs::copy(&bundle, work.join("ca.crt")).with_context(|| format!("copy {}", bundle.display()))?;
     }

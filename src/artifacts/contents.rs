@@ -7,11 +7,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::artifacts::engine::Entry;
 use crate::artifacts::manifest::Product;
-use crate::artifacts::{debian_base, node_box, payload, root};
+use crate::artifacts::{debian_base, node_box, payload, release, root};
 use crate::process::Cmd;
 
 /// Name to version or digest.
@@ -32,7 +32,7 @@ const RUST: [(&str, &str); 3] = [
 ];
 
 /// All of it; each part by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// Compilers.
     pub tools: Names,
@@ -60,7 +60,12 @@ impl Contents {
             })
         };
         let mut contents = Self::default();
-        for (name, files) in GO {
+        // A release is known by its pinned digests; nothing was built of it here.
+        let released = entries.contains_key(release::IMAGES);
+        for name in ["kubernetes", "containerd"].into_iter().filter(|_| released) {
+            contents.programs.insert(name.into(), digests(entry(name)?));
+        }
+        for (name, files) in GO.into_iter().filter(|_| !released) {
             let entry = entry(name)?;
             let mut modules = Names::new();
             for file in files {
@@ -72,7 +77,7 @@ impl Contents {
             contents.modules.insert(name.into(), modules);
             contents.programs.insert(name.into(), digests(entry));
         }
-        for (name, lock) in RUST {
+        for (name, lock) in RUST.into_iter().filter(|(name, _)| !released || *name != "pause") {
             contents.programs.insert(name.into(), digests(entry(name)?));
             let crates = crates(lock).with_context(|| format!("read the Cargo.lock of {name}"))?;
             if !crates.is_empty() {

@@ -60,6 +60,6 @@ impl Artifact for DebianBase {
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
         let script = cx.script("make_base.sh", MAKE)?;
         let make = root::in_mode(cx, script, &into.join(LAYER));
-        cx.run(&make.args(self.options()))
+        cx.run(&make.args(root::authorities(cx)).args(self.options()))
     }
 }

@@ -13,6 +13,7 @@ use crate::artifacts::cache::{Cache, MADE, State, WORK, remove_tree};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::manifest::{Depth, Manifest};
 use crate::interrupt;
+use crate::outside::Outside;
 use crate::paths;
 use crate::ui::{Task, Ui};
 
@@ -96,7 +97,13 @@ fn require(
 /// Makes what `verdicts` (of [`plan`]) say. After a failure nothing new is
 /// started; what is under way ends and stays. Returns the entries of all that
 /// is there now, by name.
-pub fn ensure(cache: &Cache, graph: &Graph, verdicts: &[Verdict], ui: &Ui) -> Result<BTreeMap<String, Entry>> {
+pub fn ensure(
+    cache: &Cache,
+    graph: &Graph,
+    verdicts: &[Verdict],
+    outside: &Outside,
+    ui: &Ui,
+) -> Result<BTreeMap<String, Entry>> {
     let mut waiting: Vec<usize> = Vec::new();
     for (at, verdict) in verdicts.iter().enumerate() {
         let name = graph.list[at].artifact.name();
@@ -111,7 +118,7 @@ pub fn ensure(cache: &Cache, graph: &Graph, verdicts: &[Verdict], ui: &Ui) -> Re
     }
     if !waiting.is_empty() {
         cache.sweep()?;
-        run(cache, graph, waiting, ui)?;
+        run(&Maker { cache, graph, outside, ui }, waiting)?;
     }
     let mut entries = BTreeMap::new();
     for (planned, verdict) in graph.list.iter().zip(verdicts) {
@@ -126,7 +133,16 @@ pub fn ensure(cache: &Cache, graph: &Graph, verdicts: &[Verdict], ui: &Ui) -> Re
     Ok(entries)
 }
 
-fn run(cache: &Cache, graph: &Graph, mut waiting: Vec<usize>, ui: &Ui) -> Result<()> {
+/// What every worker has at hand.
+struct Maker<'a> {
+    cache: &'a Cache,
+    graph: &'a Graph<'a>,
+    outside: &'a Outside,
+    ui: &'a Ui,
+}
+
+fn run(maker: &Maker, mut waiting: Vec<usize>) -> Result<()> {
+    let (graph, ui) = (maker.graph, maker.ui);
     std::thread::scope(|scope| {
         let (sender, ended) = mpsc::channel::<(usize, Result<()>)>();
         let mut running: Vec<usize> = Vec::new();
@@ -141,7 +157,7 @@ fn run(cache: &Cache, graph: &Graph, mut waiting: Vec<usize>, ui: &Ui) -> Result
                 running.push(at);
                 let sender = sender.clone();
                 scope.spawn(move || {
-                    let result = make(cache, graph, at, ui);
+                    let result = make(maker, at);
                     // The receiver outlives every sender in this scope.
                     sender.send((at, result)).ok();
                 });
@@ -178,11 +194,11 @@ fn next_ready(graph: &Graph, waiting: &[usize], running: &[usize]) -> Option<usi
     })
 }
 
-fn make(cache: &Cache, graph: &Graph, at: usize, ui: &Ui) -> Result<()> {
-    let artifact = graph.list[at].artifact;
-    let task = ui.task(artifact.name(), artifact.title());
+fn make(maker: &Maker, at: usize) -> Result<()> {
+    let artifact = maker.graph.list[at].artifact;
+    let task = maker.ui.task(artifact.name(), artifact.title());
     let waiting = |who: &str| task.say(&format!("waiting for {who}, which holds the lock of {}", artifact.name()));
-    match cache.locked(artifact.name(), waiting, || make_locked(cache, graph, at, &task)) {
+    match maker.cache.locked(artifact.name(), waiting, || make_locked(maker, at, &task)) {
         Ok(note) => {
             task.done(&note);
             Ok(())
@@ -195,7 +211,8 @@ fn make(cache: &Cache, graph: &Graph, at: usize, ui: &Ui) -> Result<()> {
     }
 }
 
-fn make_locked(cache: &Cache, graph: &Graph, at: usize, task: &Task) -> Result<String> {
+fn make_locked(maker: &Maker, at: usize, task: &Task) -> Result<String> {
+    let (cache, graph, outside) = (maker.cache, maker.graph, maker.outside);
     let planned = &graph.list[at];
     let (name, key) = (planned.artifact.name(), planned.key.as_str());
     match cache.state(name, key, Depth::Full)? {
@@ -209,7 +226,8 @@ fn make_locked(cache: &Cache, graph: &Graph, at: usize, task: &Task) -> Result<S
     paths::create_dir(&made)?;
     paths::create_dir(&work)?;
     paths::remove_file(&cache.log(name))?;
-    let mut making = Making { task, log: cache.log(name), work, needs: BTreeMap::new(), facts: Mutex::default() };
+    let mut making =
+        Making { task, log: cache.log(name), work, needs: BTreeMap::new(), outside, facts: Mutex::default() };
     let mut keys = BTreeMap::new();
     for &need in &planned.needs {
         let need = &graph.list[need];

@@ -10,6 +10,7 @@ use super::*;
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::clean;
 use crate::artifacts::fake::Fake;
+use crate::process::Cmd;
 use crate::ui::Mode;
 
 fn quiet() -> Ui {
@@ -19,7 +20,7 @@ fn quiet() -> Ui {
 fn make_all(cache: &Cache, all: &[Box<dyn Artifact>]) -> Result<BTreeMap<String, Entry>> {
     let graph = Graph::of(all)?;
     let goals: Vec<&str> = all.iter().map(|artifact| artifact.name()).collect();
-    ensure(cache, &graph, &plan(cache, &graph, &goals, Depth::Full)?, &quiet())
+    ensure(cache, &graph, &plan(cache, &graph, &goals, Depth::Full)?, &Outside::default(), &quiet())
 }
 
 fn entries(cache: &Cache, folder: &str) -> Vec<String> {
@@ -88,10 +89,7 @@ fn a_failure_keeps_what_is_done_and_leaves_nothing_half_made() {
     let made = Arc::new(AtomicUsize::new(0));
     let all = [
         Fake::new("good").boxed(),
-        Fake::new("bad")
-            .needs(&["good"])
-            .by(|_, cx| cx.run(&crate::process::Cmd::new("sh").args(["-c", "echo why; exit 1"])))
-            .boxed(),
+        Fake::new("bad").needs(&["good"]).by(|_, cx| cx.run(&Cmd::new("sh").args(["-c", "echo why; exit 1"]))).boxed(),
         Fake::new("never").needs(&["bad"]).counted(&made).boxed(),
     ];
     let error = format!("{:#}", make_all(&cache, &all).unwrap_err());
@@ -176,4 +174,24 @@ fn independent_artifacts_are_made_side_by_side() {
     };
     // Each waits for the other: one after the other would hang for ever.
     make_all(&cache, &[meet("a").boxed(), meet("b").boxed()]).unwrap();
+}
+
+#[test]
+fn what_makes_an_artifact_is_told_of_proxies_and_authorities() {
+    let (_dir, cache) = temporary();
+    let asks = Fake::new("a").by(|into, cx| {
+        let print = format!("echo $https_proxy $HTTPS_PROXY $SSL_CERT_FILE >{}/a", into.display());
+        cx.run(&Cmd::new("sh").args(["-c", &print]))
+    });
+    let outside = Outside {
+        https_proxy: "http://proxy.example:3128".into(),
+        bundle: Some("/authorities.pem".into()),
+        ..Outside::default()
+    };
+    let all = [asks.boxed()];
+    let graph = Graph::of(&all).unwrap();
+    let verdicts = plan(&cache, &graph, &["a"], Depth::Full).unwrap();
+    let entries = ensure(&cache, &graph, &verdicts, &outside, &quiet()).unwrap();
+    let told = fs::read_to_string(entries["a"].dir.join("a")).unwrap();
+    assert_eq!(told, "http://proxy.example:3128 http://proxy.example:3128 /authorities.pem\n");
 }

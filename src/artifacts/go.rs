@@ -1,10 +1,10 @@
 //! Programs built by Go from a pinned module, with the user's own Go caches.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use include_dir::Dir;
 use serde::Deserialize;
 
 use crate::artifacts::artifact::{Artifact, Inputs, Lane, Making, Room};
@@ -131,8 +131,9 @@ pub struct GoBuild {
     pub name: &'static str,
     /// Its title.
     pub title: String,
-    /// The module: go.mod, go.sum and, for a command of our own, main.go.
-    pub module: &'static Dir<'static>,
+    /// The module by file name: go.mod, go.sum and, for a command of our own,
+    /// main.go.
+    pub module: BTreeMap<String, &'static [u8]>,
     /// What to build.
     pub packages: Vec<&'static str>,
     /// The name of the one program; several keep their packages' names.
@@ -170,9 +171,8 @@ impl Artifact for GoBuild {
             .with("links", self.links.join(" "))
             .with("tags", self.tags)
             .with("ldflags", &self.ldflags);
-        for file in self.module.files() {
-            let name = file.path().file_name().unwrap_or_default().to_string_lossy();
-            inputs = inputs.file(name, file.contents());
+        for (name, bytes) in &self.module {
+            inputs = inputs.file(name, bytes);
         }
         inputs
     }
@@ -197,9 +197,8 @@ impl Artifact for GoBuild {
     }
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
-        for file in self.module.files() {
-            let name = file.path().file_name().unwrap_or_default();
-            crate::paths::write_atomic(&cx.work().join(name), file.contents(), 0o644)?;
+        for (name, bytes) in &self.module {
+            crate::paths::write_atomic(&cx.work().join(name), bytes, 0o644)?;
         }
         let output = self.output.map_or_else(|| into.to_owned(), |name| into.join(name));
         let mut build = Cmd::new("go")

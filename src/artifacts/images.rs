@@ -10,7 +10,9 @@ use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::go::go_arch;
 use crate::artifacts::namespace::Namespace;
 use crate::artifacts::oci::{Content, Image, Layer, write_archive};
-use crate::artifacts::{debian_base, programs, root};
+use crate::artifacts::source::ControlPlane;
+use crate::artifacts::{debian_base, programs, release, root};
+use crate::profile::compat;
 use crate::{arms, process};
 
 /// The artifact's name.
@@ -28,7 +30,11 @@ const PROXY_TOOLS: [&str; 2] = ["/usr/sbin/nft", "/usr/sbin/conntrack"];
 /// All images of a node.
 pub struct Images {
     /// Kubernetes' version, without `v`.
-    pub kubernetes: String,
+    kubernetes: String,
+    /// etcd, CoreDNS and pause by the names that this version's kubeadm asks for.
+    addons: [String; 3],
+    /// How the control plane's come about.
+    control_plane: ControlPlane,
 }
 
 /// A layer to write: where each path's content comes from.
@@ -45,11 +51,19 @@ impl Artifact for Images {
 
     fn inputs(&self) -> Inputs {
         // The number stands for this file's own way of laying images out.
-        Inputs::new().with("layout", "3").with("arch", go_arch()).with("names", self.names().join(" "))
+        let inputs = Inputs::new().with("layout", "3").with("arch", go_arch()).with("names", self.names().join(" "));
+        match &self.control_plane {
+            ControlPlane::Programs => inputs,
+            ControlPlane::Pulled(names) => inputs.with("pulled", names.join(" ")),
+        }
     }
 
     fn needs(&self) -> Vec<&str> {
-        vec!["kubernetes", "etcd", "coredns", "pause", "workload", "loadgen", debian_base::NAME, root::NODE]
+        let own: &[&str] = &["workload", "loadgen", debian_base::NAME];
+        match self.control_plane {
+            ControlPlane::Programs => [&["kubernetes", "etcd", "coredns", "pause"], own, &[root::NODE]].concat(),
+            ControlPlane::Pulled(_) => [&[release::IMAGES], own].concat(),
+        }
     }
 
     fn obstacles(&self) -> Vec<String> {
@@ -82,7 +96,11 @@ impl Artifact for Images {
             cx.record(format!("{BYTES}{}", image.name), bytes.to_string());
         }
         cx.say("one archive of them all");
-        for (name, digest) in write_archive(&images, go_arch(), &into.join(ARCHIVE))? {
+        let pulled = match self.control_plane {
+            ControlPlane::Programs => None,
+            ControlPlane::Pulled(_) => Some(cx.need(release::IMAGES)?),
+        };
+        for (name, digest) in write_archive(&images, pulled, go_arch(), &into.join(ARCHIVE))? {
             cx.record(format!("{DIGEST}{name}"), digest);
         }
         Ok(())
@@ -90,21 +108,30 @@ impl Artifact for Images {
 }
 
 impl Images {
-    /// Each image: its name, its layers, its entrypoint. The tags of etcd,
-    /// CoreDNS and pause are those that this version's kubeadm asks for.
+    /// The images of a node with this Kubernetes, without `v`.
+    pub fn of(kubernetes: &str, control_plane: ControlPlane) -> Result<Self> {
+        let row = compat::table().kubernetes(kubernetes);
+        let row = row.with_context(|| format!("Kubernetes {kubernetes} is not in the table of compatibility"))?;
+        let addons = [row.etcd_image(), row.coredns_image(), row.pause_image()];
+        Ok(Self { kubernetes: kubernetes.to_owned(), addons, control_plane })
+    }
+
+    /// Each image: its name, its layers, its entrypoint.
     fn images(&self) -> Vec<(String, Vec<&'static str>, Vec<&'static str>)> {
         let kube = |name: &str| format!("registry.k8s.io/{name}:v{}", self.kubernetes);
         let own = |name: &str| format!("provision.local/{name}");
-        let mut images = vec![
+        let [etcd, coredns, pause] = self.addons.clone();
+        let control_plane = vec![
             (kube("kube-apiserver"), vec!["kubernetes"], vec![]),
             (kube("kube-controller-manager"), vec!["kubernetes"], vec![]),
             (kube("kube-scheduler"), vec!["kubernetes"], vec![]),
             (kube("kube-proxy"), vec!["kubernetes", "proxy-tools"], vec![]),
-            ("registry.k8s.io/etcd:3.7.0-0".into(), vec!["etcd"], vec![]),
-            ("registry.k8s.io/coredns/coredns:v1.14.6".into(), vec!["coredns"], vec!["/coredns"]),
-            ("registry.k8s.io/pause:3.10.2".into(), vec!["pause"], vec!["/pause"]),
-            (own("loadgen:v1"), vec!["loadgen"], vec!["/loadgen"]),
+            (etcd, vec!["etcd"], vec![]),
+            (coredns, vec!["coredns"], vec!["/coredns"]),
+            (pause, vec!["pause"], vec!["/pause"]),
         ];
+        let mut images = if self.control_plane == ControlPlane::Programs { control_plane } else { Vec::new() };
+        images.push((own("loadgen:v1"), vec!["loadgen"], vec!["/loadgen"]));
         for arm in arms::all() {
             let content = arm.content();
             let layers = content.base.into_iter().chain([content.file]).collect();
@@ -124,18 +151,20 @@ impl Images {
         let one = |artifact: &str, file: &str, path: &str| -> Result<Paths> {
             Ok(Paths::from([(path.to_owned(), Content::File(cx.need(artifact)?.join(file)))]))
         };
-        let mut kubernetes = one("kubernetes", "kubernetes", "usr/local/bin/kubernetes")?;
-        for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
-            kubernetes.insert(format!("usr/local/bin/{name}"), Content::Link("kubernetes".into()));
+        let mut layers = BTreeMap::from([("loadgen", one("loadgen", "loadgen", "loadgen")?)]);
+        if self.control_plane == ControlPlane::Programs {
+            let mut kubernetes = one("kubernetes", "kubernetes", "usr/local/bin/kubernetes")?;
+            for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
+                kubernetes.insert(format!("usr/local/bin/{name}"), Content::Link("kubernetes".into()));
+            }
+            layers.extend([
+                ("kubernetes", kubernetes),
+                ("proxy-tools", proxy_tools(&cx.need(root::NODE)?.join(root::TREE))?),
+                ("etcd", one("etcd", "etcd", "usr/local/bin/etcd")?),
+                ("coredns", one("coredns", "coredns", "coredns")?),
+                ("pause", one("pause", "pause", "pause")?),
+            ]);
         }
-        let mut layers = BTreeMap::from([
-            ("kubernetes", kubernetes),
-            ("proxy-tools", proxy_tools(&cx.need(root::NODE)?.join(root::TREE))?),
-            ("etcd", one("etcd", "etcd", "usr/local/bin/etcd")?),
-            ("coredns", one("coredns", "coredns", "coredns")?),
-            ("pause", one("pause", "pause", "pause")?),
-            ("loadgen", one("loadgen", "loadgen", "loadgen")?),
-        ]);
         for content in arms::all().map(|arm| arm.content()) {
             layers.insert(content.file, one("workload", content.file, content.path.trim_start_matches('/'))?);
         }
@@ -178,7 +207,7 @@ mod tests {
 
     #[test]
     fn images_bear_the_names_that_kubeadm_asks_for_and_each_arm_has_one() {
-        let names = Images { kubernetes: "1.37.2".into() }.names();
+        let names = Images::of("1.37.2", ControlPlane::Programs).unwrap().names();
         assert_eq!(names[0], "registry.k8s.io/kube-apiserver:v1.37.2");
         assert!(arms::all().iter().all(|arm| names.contains(&arm.image())), "{names:?}");
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();

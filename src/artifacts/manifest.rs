@@ -162,6 +162,13 @@ impl Manifest {
 }
 
 impl Product {
+    /// Where it is, below the artifact's folder.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let (Self::File { path, .. } | Self::Link { path, .. } | Self::Tree { path, .. }) = self;
+        path
+    }
+
     fn size(&self) -> u64 {
         match self {
             Self::File { size, .. } | Self::Tree { size, .. } => *size,
@@ -170,7 +177,7 @@ impl Product {
     }
 
     fn fault(&self, dir: &Path, depth: Depth) -> Result<Option<String>> {
-        let (Self::File { path, .. } | Self::Link { path, .. } | Self::Tree { path, .. }) = self;
+        let path = self.path();
         let at = dir.join(path);
         let Ok(found) = fs::symlink_metadata(&at) else { return Ok(Some(format!("{path} is missing"))) };
         Ok(match self {

@@ -7,12 +7,15 @@
 //! whole), [`engine`] (making them side by side).
 
 pub mod artifact;
+pub mod bundle;
 pub mod cache;
 pub mod cargo;
+pub mod choose;
 pub mod clean;
 pub mod contents;
 pub mod debian_base;
 pub mod digest;
+pub mod download;
 pub mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -25,9 +28,13 @@ pub mod namespace;
 pub mod node_box;
 pub mod oci;
 pub mod payload;
+pub mod pins;
 pub mod preflight;
 pub mod programs;
+pub mod registry;
+pub mod release;
 pub mod root;
 pub mod set;
 pub mod source;
+pub mod unbundle;
 pub mod virtualbox_box;

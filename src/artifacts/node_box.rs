@@ -83,9 +83,7 @@ impl Artifact for NodeBox {
         let disk = into.join(DISK);
         let convert = Cmd::new("qemu-img").args(["convert", "-f", "raw", "-O", "qcow2"]).args(QCOW2);
         cx.timed("qcow2", || cx.run(&convert.arg(&raw).arg(&disk)))?;
-        let metadata = serde_json::json!({ "provider": "libvirt", "format": "qcow2", "virtual_size": gib }).to_string();
-        let texts = [("metadata.json", metadata.as_str()), ("Vagrantfile", VAGRANTFILE)];
-        cx.timed("box", || write_box(&into.join(BOX), &texts, ("box.img", &disk)))?;
+        cx.timed("box", || pack_around(into, gib))?;
         cx.record(GIB, gib.to_string());
         Ok(())
     }
@@ -178,6 +176,19 @@ fn check_imported(printed: &str, wanted: &BTreeMap<String, String>) -> Result<()
     }
     ensure!(!wanted.is_empty(), "the image archive's manifest names no image");
     Ok(())
+}
+
+/// Packs the box in `dir` again from the disk beside it, as `manifest` knows it.
+pub fn pack(dir: &Path, manifest: &Manifest) -> Result<()> {
+    let gib = manifest.facts.get(GIB).context("the box's manifest does not say its disk's size")?;
+    pack_around(dir, gib.parse().context("read the disk's size in the box's manifest")?)
+}
+
+/// Packs the Vagrant box for libvirt around the disk in `dir`, whose size is `gib`.
+fn pack_around(dir: &Path, gib: u64) -> Result<()> {
+    let metadata = serde_json::json!({ "provider": "libvirt", "format": "qcow2", "virtual_size": gib }).to_string();
+    let texts = [("metadata.json", metadata.as_str()), ("Vagrantfile", VAGRANTFILE)];
+    write_box(&dir.join(BOX), &texts, ("box.img", &dir.join(DISK)))
 }
 
 /// Writes a Vagrant box: `texts` by name, and a disk by name and file.

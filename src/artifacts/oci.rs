@@ -19,6 +19,7 @@ use oci_spec::image::{
 };
 
 use crate::artifacts::digest::{Hashing, of_bytes, of_file};
+use crate::artifacts::registry::{self, Pulled};
 use crate::interrupt;
 
 /// Where programs are looked for in every image.
@@ -125,9 +126,14 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &Content) -> 
     Ok(())
 }
 
-/// Writes `images` as one archive to `file`; returns each image's manifest
-/// digest (`sha256:…`) by its name.
-pub fn write_archive(images: &[Image], arch: &str, file: &Path) -> Result<BTreeMap<String, String>> {
+/// Writes `images`, and those that were pulled into the folder `pulled`, as one
+/// archive to `file`; returns each image's manifest digest (`sha256:…`) by its name.
+pub fn write_archive(
+    images: &[Image],
+    pulled: Option<&Path>,
+    arch: &str,
+    file: &Path,
+) -> Result<BTreeMap<String, String>> {
     let out = File::create(file).with_context(|| format!("create {}", file.display()))?;
     let mut archive = Archive { tar: tar::Builder::new(BufWriter::new(out)), blobs: BTreeSet::new() };
     let layout = OciLayoutBuilder::default().image_layout_version("1.0.0").build()?.to_string()?;
@@ -138,6 +144,13 @@ pub fn write_archive(images: &[Image], arch: &str, file: &Path) -> Result<BTreeM
         let manifest = archive.image(image, arch).with_context(|| format!("write image {}", image.name))?;
         digests.insert(image.name.clone(), manifest.digest().to_string());
         manifests.push(manifest);
+    }
+    if let Some(dir) = pulled {
+        for image in registry::pulled(dir)? {
+            let manifest = archive.pulled(&image, dir, arch).with_context(|| format!("write image {}", image.name))?;
+            digests.insert(image.name.clone(), manifest.digest().to_string());
+            manifests.push(manifest);
+        }
     }
     let index = ImageIndexBuilder::default()
         .schema_version(SCHEMA_VERSION)
@@ -173,6 +186,22 @@ impl<W: Write> Archive<W> {
 
     fn json(&mut self, kind: MediaType, text: &str) -> Result<DescriptorBuilder> {
         self.blob(kind, &of_bytes(text.as_bytes()), text.len() as u64, text.as_bytes())
+    }
+
+    /// An image as the registry gave it, byte for byte.
+    fn pulled(&mut self, image: &Pulled, dir: &Path, arch: &str) -> Result<Descriptor> {
+        let mut manifest = None;
+        for sha256 in image.blobs.iter().chain([&image.manifest]) {
+            interrupt::check()?;
+            let path = registry::blob(dir, sha256);
+            let content = File::open(&path).with_context(|| format!("open {}", path.display()))?;
+            let size = content.metadata().with_context(|| format!("look at {}", path.display()))?.len();
+            manifest = Some(self.blob(MediaType::from(image.media_type.as_str()), sha256, size, content)?);
+        }
+        let platform = PlatformBuilder::default().os(Os::Linux).architecture(Arch::from(arch)).build()?;
+        let annotations = HashMap::from([(NAME.to_owned(), image.name.clone())]);
+        let manifest = manifest.context("it has no manifest")?;
+        Ok(manifest.platform(platform).annotations(annotations).build()?)
     }
 
     fn image(&mut self, image: &Image, arch: &str) -> Result<Descriptor> {

@@ -50,7 +50,7 @@ fn build(dir: &Path) -> (PathBuf, BTreeMap<String, String>) {
     };
     let images = [image("x/a:1", vec![&base], ""), image("x/b:1", vec![&base, &top], "/data")];
     let file = dir.join("images.tar");
-    let digests = write_archive(&images, "amd64", &file).unwrap();
+    let digests = write_archive(&images, None, "amd64", &file).unwrap();
     (file, digests)
 }
 

@@ -107,6 +107,13 @@ pub(super) fn options(variant: &str, packages: &[String], mirror: Option<&str>) 
     options
 }
 
+/// What mmdebstrap is told of the user's own authorities. They do not change
+/// the tree, so they are no input.
+pub(super) fn authorities(cx: &Making) -> Option<String> {
+    let bundle = cx.outside().bundle()?;
+    Some(format!("--aptopt=Acquire::https::CAInfo \"{}\"", bundle.display()))
+}
+
 /// What to say where Debian's keys are missing.
 pub(super) fn missing_keyring() -> Option<String> {
     (!Path::new(KEYRING).exists())
@@ -170,7 +177,7 @@ impl Artifact for Root {
 
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
         let script = cx.script("make_root.sh", MAKE)?;
-        cx.run(&in_mode(cx, script, &into.join(TREE)).args(self.options()))
+        cx.run(&in_mode(cx, script, &into.join(TREE)).args(authorities(cx)).args(self.options()))
     }
 }
 

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::artifacts::artifact::Artifact;
+use crate::artifacts::bundle::Inventory;
 use crate::artifacts::cache::{Cache, State};
+use crate::artifacts::choose::Origin;
 use crate::artifacts::contents::Contents;
 use crate::artifacts::debian_base::{self, DebianBase};
 use crate::artifacts::engine::{self, Entry, Verdict};
@@ -16,10 +18,12 @@ use crate::artifacts::images::{self, Images};
 use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
 use crate::artifacts::payload::{self, Payload};
+use crate::artifacts::release::Official;
 use crate::artifacts::root::{self, Root};
-use crate::artifacts::source::{Build, Source};
+use crate::artifacts::source::{Build, ControlPlane, Source};
 use crate::artifacts::virtualbox_box::{self, VirtualboxBox};
 use crate::artifacts::{cargo, preflight};
+use crate::outside::Outside;
 use crate::ui::Ui;
 
 const KUBERNETES: &str = "kubernetes";
@@ -31,9 +35,13 @@ const LOADGEN: &str = "loadgen";
 pub struct Spec {
     /// Kubernetes' version, without `v`.
     pub kubernetes_version: String,
+    /// Where its programs come from.
+    pub origin: Origin,
     /// Where Debian comes from, as mmdebstrap takes it (a URL, a line or a file
     /// for apt); `None` is its default, the official mirror.
     pub debian_mirror: Option<String>,
+    /// How the outside is reached.
+    pub outside: Outside,
     /// Which box is made.
     pub form: BoxForm,
 }
@@ -75,6 +83,17 @@ pub struct Set {
     form: BoxForm,
     /// What a lab uses itself; all else is made only on the way to these.
     goals: [&'static str; 2],
+    outside: Outside,
+    /// Where a bundle brought all that a lab is started from.
+    bundled: Option<Bundled>,
+}
+
+/// What is known of what a bundle brought.
+struct Bundled {
+    /// Keys by name.
+    keys: BTreeMap<String, String>,
+    /// What it consists of, if that was known where the bundle was written.
+    contents: Option<Contents>,
 }
 
 /// What the arms are run from on this host; all of it lies in the cache.
@@ -139,11 +158,38 @@ impl Set {
         Self::in_cache(Cache::of_user()?, spec)
     }
 
+    /// What a bundle brought; nothing can be made of it, only found.
+    pub fn bundled(inventory: &Inventory, form: BoxForm) -> Result<Self> {
+        let keys: BTreeMap<String, String> =
+            inventory.artifacts.iter().map(|it| (it.name.clone(), it.key.clone())).collect();
+        let goals = [form.artifact(), KUBERNETES];
+        let lacking = goals.into_iter().find(|goal| !keys.contains_key(*goal));
+        ensure!(
+            lacking.is_none(),
+            "the bundle holds no {}: it was written for another provider\n  write one with this profile: provision bundle FILE",
+            lacking.unwrap_or_default()
+        );
+        let bundled = Bundled { keys, contents: inventory.contents.clone() };
+        let (cache, outside) = (Cache::of_user()?, Outside::default());
+        Ok(Self { cache, all: Vec::new(), form, goals, outside, bundled: Some(bundled) })
+    }
+
     fn in_cache(cache: Cache, spec: &Spec) -> Result<Self> {
-        let mut all = Build { kubernetes: spec.kubernetes_version.clone() }.artifacts()?;
+        let source: Box<dyn Source> = match &spec.origin {
+            Origin::Build => Box::new(Build { kubernetes: spec.kubernetes_version.clone() }),
+            Origin::Release(release, mirrors) => Box::new(Official {
+                release: release.as_ref().clone(),
+                mirrors: mirrors.clone(),
+                outside: spec.outside.clone(),
+                downloads: cache.downloads(),
+            }),
+        };
+        let mut all = source.artifacts()?;
         push_own(&mut all, spec.debian_mirror.as_deref());
-        all.push(Box::new(cargo::pause()));
-        all.push(Box::new(Images { kubernetes: spec.kubernetes_version.clone() }));
+        if source.control_plane() == ControlPlane::Programs {
+            all.push(Box::new(cargo::pause()));
+        }
+        all.push(Box::new(Images::of(&spec.kubernetes_version, source.control_plane())?));
         match spec.form {
             BoxForm::Libvirt => all.push(Box::new(NodeBox)),
             BoxForm::Virtualbox => {
@@ -152,11 +198,12 @@ impl Set {
             }
             BoxForm::Payload => all.push(Box::new(Payload)),
         }
-        Ok(Self { cache, all, form: spec.form, goals: [spec.form.artifact(), KUBERNETES] })
+        let (form, outside) = (spec.form, spec.outside.clone());
+        Ok(Self { cache, all, form, goals: [form.artifact(), KUBERNETES], outside, bundled: None })
     }
 
     /// Makes what the arms are run from on this host: nothing of Kubernetes.
-    pub fn ensure_local(debian_mirror: Option<&str>, ui: &Ui) -> Result<LocalParts> {
+    pub fn ensure_local(debian_mirror: Option<&str>, outside: &Outside, ui: &Ui) -> Result<LocalParts> {
         let goals = [root::NODE, debian_base::NAME, WORKLOAD, LOADGEN];
         let mut all: Vec<Box<dyn Artifact>> = Vec::new();
         push_own(&mut all, debian_mirror);
@@ -164,7 +211,8 @@ impl Set {
         let graph = Graph::of(&all)?;
         let verdicts = engine::plan(&cache, &graph, &goals, Depth::Full)?;
         preflight::check(&cache, &graph, &verdicts)?;
-        let entries = engine::ensure(&cache, &graph, &verdicts, ui)?;
+        let outside = outside.clone().with_bundle(cache.dir())?;
+        let entries = engine::ensure(&cache, &graph, &verdicts, &outside, ui)?;
         let dir = |name: &str| {
             entries.get(name).map(|entry| entry.dir.clone()).with_context(|| format!("artifact {name} is not there"))
         };
@@ -178,6 +226,9 @@ impl Set {
 
     /// What would happen to each artifact; changes nothing.
     pub fn plan(&self) -> Result<Vec<PlanLine>> {
+        if let Some(Bundled { keys, .. }) = &self.bundled {
+            return keys.iter().map(|(name, key)| self.bundled_line(name, key)).collect();
+        }
         let graph = Graph::of(&self.all)?;
         let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Cheap)?;
         let line = |(planned, verdict): (&Planned, Verdict)| PlanLine {
@@ -197,27 +248,70 @@ impl Set {
 
     /// Makes what is missing, after looking whether it can be made.
     pub fn ensure(&self, ui: &Ui) -> Result<Made> {
+        if self.bundled.is_some() {
+            let entries = self.found(Depth::Full)?;
+            let entries = entries.context(
+                "what the bundle brought is not in the cache any more, or damaged\n  give it again: provision up --bundle FILE",
+            )?;
+            return Made::of(&entries, self.form);
+        }
         let graph = Graph::of(&self.all)?;
         let verdicts = engine::plan(&self.cache, &graph, &self.goals, Depth::Full)?;
         preflight::check(&self.cache, &graph, &verdicts)?;
-        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, ui)?, self.form)
+        let outside = self.outside.clone().with_bundle(self.cache.dir())?;
+        Made::of(&engine::ensure(&self.cache, &graph, &verdicts, &outside, ui)?, self.form)
     }
 
     /// What is made already, if all that a lab is started from is there.
     pub fn made(&self) -> Result<Option<Made>> {
-        let graph = Graph::of(&self.all)?;
+        self.found(Depth::Cheap)?.map(|entries| Made::of(&entries, self.form)).transpose()
+    }
+
+    /// All that a lab is started from, which must be there.
+    pub fn entries(&self) -> Result<BTreeMap<String, Entry>> {
+        self.found(Depth::Cheap)?.context("the artifacts are not made")
+    }
+
+    /// All that a lab is started from, if it is there.
+    fn found(&self, depth: Depth) -> Result<Option<BTreeMap<String, Entry>>> {
         let mut entries = BTreeMap::new();
-        for goal in self.goals {
-            let planned = &graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?];
-            let State::Present(manifest) = self.cache.state(goal, &planned.key, Depth::Cheap)? else { return Ok(None) };
-            entries.insert(goal.to_owned(), Entry { dir: self.cache.entry(goal, &planned.key), manifest: *manifest });
+        for (name, key) in self.goals()? {
+            let State::Present(manifest) = self.cache.state(&name, &key, depth)? else { return Ok(None) };
+            let dir = self.cache.entry(&name, &key);
+            entries.insert(name, Entry { dir, manifest: *manifest });
         }
-        Made::of(&entries, self.form).map(Some)
+        Ok(Some(entries))
+    }
+
+    /// What a lab is started from: names with keys.
+    fn goals(&self) -> Result<Vec<(String, String)>> {
+        if let Some(Bundled { keys, .. }) = &self.bundled {
+            return Ok(keys.clone().into_iter().collect());
+        }
+        let graph = Graph::of(&self.all)?;
+        let key = |goal: &str| -> Result<String> {
+            Ok(graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?].key.clone())
+        };
+        self.goals.into_iter().map(|goal| Ok((goal.to_owned(), key(goal)?))).collect()
+    }
+
+    fn bundled_line(&self, name: &str, key: &str) -> Result<PlanLine> {
+        let verdict = match self.cache.state(name, key, Depth::Cheap)? {
+            State::Present(manifest) => Verdict::Present { bytes: manifest.bytes },
+            State::Absent | State::Damaged(_) => Verdict::Make,
+        };
+        Ok(PlanLine { name: name.to_owned(), title: "Unpack it from the bundle again".into(), verdict })
     }
 
     /// What they consist of, read from those in the cache; one that is missing
     /// is an error.
     pub fn contents(&self) -> Result<Contents> {
+        if let Some(bundled) = &self.bundled {
+            let known = bundled.contents.clone();
+            return known.context(
+                "the bundle does not tell what it consists of: it was written where parts of that were missing",
+            );
+        }
         let graph = Graph::of(&self.all)?;
         let mut entries = BTreeMap::new();
         for planned in &graph.list {
@@ -232,6 +326,9 @@ impl Set {
 
     /// The folders of this set's artifacts in the cache, whether there or not.
     pub fn folders(&self) -> Result<Vec<PathBuf>> {
+        if let Some(Bundled { keys, .. }) = &self.bundled {
+            return Ok(keys.iter().map(|(name, key)| self.cache.entry(name, key)).collect());
+        }
         let graph = Graph::of(&self.all)?;
         Ok(graph.list.iter().map(|planned| self.cache.entry(planned.artifact.name(), &planned.key)).collect())
     }
@@ -300,7 +397,13 @@ mod tests {
         for (form, name) in
             [(BoxForm::Libvirt, "box"), (BoxForm::Virtualbox, "box-virtualbox"), (BoxForm::Payload, "payload")]
         {
-            let spec = Spec { kubernetes_version: "1.37.2".into(), debian_mirror: None, form };
+            let spec = Spec {
+                kubernetes_version: "1.37.2".into(),
+                origin: Origin::Build,
+                debian_mirror: None,
+                outside: Outside::default(),
+                form,
+            };
             let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
             assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");
             assert_eq!(plan.last().map(|line| line.name.as_str()), Some(name));

@@ -1,25 +1,40 @@
 //! Where Kubernetes' components come from: a trait, since built from pinned
 //! modules is only one of the ways.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use include_dir::{Dir, include_dir};
 
 use crate::artifacts::artifact::Artifact;
 use crate::artifacts::go::{Go, GoBuild, Toolchain};
+use crate::profile::compat;
 
 /// The pinned Go modules; inside the program, so that it works anywhere.
 static MODULES: Dir = include_dir!("$CARGO_MANIFEST_DIR/modules");
 
-/// A way to get the programs of a cluster. Each artifact it gives holds these
-/// files, executable on a node:
-/// - `kubernetes`: kubernetes (all components by argv\[0\]; kubeadm, kubelet
-///   and kubectl are links to it)
-/// - `etcd`: etcd
-/// - `coredns`: coredns
+/// A way to get what a cluster is made of. Its artifacts hold, executable on a
+/// node:
+/// - `kubernetes`: kubeadm, kubelet and kubectl, files or links beside their target
 /// - `containerd`: containerd, containerd-shim-runc-v2, ctr
+///
+/// and what [`ControlPlane`] says.
 pub trait Source {
-    /// The artifacts `kubernetes`, `etcd`, `coredns` and `containerd`.
+    /// The artifacts.
     fn artifacts(&self) -> Result<Vec<Box<dyn Artifact>>>;
+
+    /// How the control plane's images come about.
+    fn control_plane(&self) -> ControlPlane;
+}
+
+/// How the control plane's images come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlPlane {
+    /// From programs: `kubernetes` in the artifact of that name (every component
+    /// by argv\[0\]), `etcd` in `etcd`, `coredns` in `coredns`, and a pause of our own.
+    Programs,
+    /// They were pulled, by these names, into [`release::IMAGES`](super::release::IMAGES).
+    Pulled(Vec<String>),
 }
 
 /// Builds every component from its pinned Go module.
@@ -31,14 +46,15 @@ pub struct Build {
 impl Source for Build {
     fn artifacts(&self) -> Result<Vec<Box<dyn Artifact>>> {
         let go = Go::detect()?;
-        let pinned = pinned("kubernetes", "k8s.io/kubernetes")?;
         let version = format!("v{}", self.kubernetes);
-        if version != pinned {
+        let mut line = self.kubernetes.split('.').take(2).collect::<Vec<_>>().join(".");
+        line.insert_str(0, "kubernetes/");
+        if pinned(&line, "k8s.io/kubernetes").ok().as_ref() != Some(&version) {
+            let pinned: Vec<String> = compat::table().kubernetes.iter().map(|row| row.version.to_string()).collect();
             bail!(
-                "Kubernetes {} cannot be built: the pinned modules are those of {}; set kubernetes.version = \"{}\"",
+                "Kubernetes {} cannot be built: the pinned modules are those of {}; set kubernetes.version to one of them",
                 self.kubernetes,
-                pinned.trim_start_matches('v'),
-                pinned.trim_start_matches('v')
+                pinned.join(", ")
             );
         }
         let containerd = pinned_version("containerd", "github.com/containerd/containerd/v2")?;
@@ -55,7 +71,7 @@ impl Source for Build {
             proof: (&["kubelet", "--version"], version),
             room: 200 << 20,
             go_room: 4500 << 20,
-            ..common("kubernetes", &go)?
+            ..common(&line, &go)?
         };
         let containerd = GoBuild {
             name: "containerd",
@@ -88,22 +104,29 @@ impl Source for Build {
         };
         Ok(vec![Box::new(kubernetes), Box::new(containerd), Box::new(etcd), Box::new(coredns)])
     }
+
+    fn control_plane(&self) -> ControlPlane {
+        ControlPlane::Programs
+    }
 }
 
-/// What the builds have in common.
-fn common(module: &'static str, go: &Go) -> Result<GoBuild> {
+/// What the builds have in common. `module` is a folder below `modules`; a
+/// main.go beside it serves all versions.
+fn common(module: &str, go: &Go) -> Result<GoBuild> {
     let dir = MODULES.get_dir(module).with_context(|| format!("the program holds no module {module}"))?;
-    let text = go_mod(module)?;
+    let above = Path::new(module).parent().and_then(|above| MODULES.get_file(above.join("main.go")));
+    let files = dir.files().chain(above);
+    let name = |file: &include_dir::File| file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(GoBuild {
-        name: module,
+        name: "",
         title: String::new(),
-        module: dir,
+        module: files.map(|file| (name(file), file.contents())).collect(),
         packages: Vec::new(),
         output: None,
         links: &[],
         tags: "",
         ldflags: "-s -w".into(),
-        toolchain: Toolchain::of(go, text),
+        toolchain: Toolchain::of(go, go_mod(module)?),
         proof: (&[], String::new()),
         room: 100 << 20,
         go_room: 1200 << 20,
@@ -148,21 +171,32 @@ mod tests {
 
     #[test]
     fn the_pinned_modules_give_all_four_components() {
-        let all = Build { kubernetes: "1.37.2".into() }.artifacts().unwrap();
-        let names: Vec<&str> = all.iter().map(|artifact| artifact.name()).collect();
-        assert_eq!(names, ["kubernetes", "containerd", "etcd", "coredns"]);
-        let inputs = all[0].inputs();
-        let labels: Vec<&str> = inputs.pairs().iter().map(|(label, _)| label.as_str()).collect();
-        assert!(
-            ["go", "ldflags", "go.mod", "go.sum", "main.go"].iter().all(|label| labels.contains(label)),
-            "{labels:?}"
-        );
+        for row in &compat::table().kubernetes {
+            let all = Build { kubernetes: row.version.to_string() }.artifacts().unwrap();
+            let names: Vec<&str> = all.iter().map(|artifact| artifact.name()).collect();
+            assert_eq!(names, ["kubernetes", "containerd", "etcd", "coredns"]);
+            let inputs = all[0].inputs();
+            let labels: Vec<&str> = inputs.pairs().iter().map(|(label, _)| label.as_str()).collect();
+            assert!(
+                ["go", "ldflags", "go.mod", "go.sum", "main.go"].iter().all(|label| labels.contains(label)),
+                "{labels:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_names_the_containerd_that_is_built() {
+        let built = pinned_version("containerd", "github.com/containerd/containerd/v2").unwrap();
+        assert_eq!(compat::table().own_containerd().unwrap().to_string(), built);
     }
 
     #[test]
     fn another_version_than_the_pinned_one_is_refused_with_the_pinned_one() {
         let error = Build { kubernetes: "1.30.0".into() }.artifacts().err().unwrap().to_string();
-        assert!(error.contains("1.30.0 cannot be built") && error.ends_with("version = \"1.37.2\""), "{error}");
+        assert!(
+            error.contains("1.30.0 cannot be built") && error.contains("those of 1.37.2, 1.36.3, 1.35.4, 1.34.4"),
+            "{error}"
+        );
     }
 
     #[test]

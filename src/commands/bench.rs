@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::session::{Parts, Session, debian_mirror};
+use super::session::{Parts, Session};
 use super::snapshot;
 use crate::artifacts::set::Set;
 use crate::bench::design::{Choice, Design};
@@ -95,7 +95,7 @@ impl Bench {
         session.ui.record_to(&lab.events())?;
         let consent = Consent::detect(self.yes, session.ui.is_json());
         packages::offer(&session.ui, Job::LocalBenchmark, consent, &lab.log("apt"))?;
-        let parts = Set::ensure_local(debian_mirror().as_deref(), &session.ui)?;
+        let parts = Set::ensure_local(session.debian_mirror().as_deref(), &session.outside()?, &session.ui)?;
         let local = Local::prepare(parts, &design.arms, &lab.work())?;
         let title = format!("Measure {} arms on this host, size {}", design.arms.len(), design.size.name());
         let task = session.ui.task("bench", title);

@@ -41,6 +41,7 @@ impl Clean {
         let mut freed = 0;
         if self.all {
             freed += clean::remove(&cache, &used)?;
+            crate::paths::remove_dir(&cache.downloads())?;
         }
         if self.all || self.unused {
             freed += clean::remove(&cache, &unused)?;

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod bench;
+pub mod bundle;
 pub mod clean;
 pub mod compare;
 pub mod doctor;
@@ -13,6 +14,8 @@ pub mod init;
 pub mod kubeconfig;
 pub mod lock;
 pub mod logs;
+mod made_of;
+pub mod pin;
 pub mod plan;
 pub mod rebuild;
 pub mod render;

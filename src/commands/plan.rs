@@ -98,6 +98,9 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
 
     writeln!(text, "\nartifacts")?;
     let set = session.artifacts()?;
+    if let Some(choice) = session.choice_made() {
+        writeln!(text, "  {choice}")?;
+    }
     let planned = set.plan()?;
     for artifact in &planned {
         let what = if artifact.is_pending() { artifact.title.clone() } else { "in the cache".to_owned() };

@@ -1,5 +1,6 @@
 //! What every command begins with: the profile, the lab's folder, the voice.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,21 +10,22 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::artifacts::set::{BoxForm, Made, Set, Spec};
+use crate::artifacts::choose::Choice;
+use crate::artifacts::set::Made;
 use crate::host::acceleration::{self, Verdict};
 use crate::journal::{Entry, Journal};
 use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::lockfile::Lock;
 use crate::node::Node;
-use crate::profile::{self, BoxSource, Loaded, NodeSpec, Profile, Role, Sources, Sudo};
+use crate::profile::{self, BoxSource, Loaded, NodeSpec, Profile, Role, Sources, Sudo, compat};
 use crate::provider::hosts::{self, Hosts};
 use crate::provider::libvirt::orphans;
 use crate::provider::vagrant::{self, VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{BootFiles, DirectBoot, MachineState, Provider, virtualbox};
 use crate::ssh::{Key, Password, Root, SshNode, Target};
 use crate::steps::machines::{self, Change};
-use crate::steps::{self, Context, NodeFiles, NodeValues, Payload, Route};
+use crate::steps::{self, Context, NodeFiles, NodeValues, Payload, Reach, Route};
 use crate::ui::Ui;
 use crate::{console, lockfile, paths, secrets, templates, terminal};
 
@@ -45,6 +47,8 @@ pub struct Session {
     pub ui: Ui,
     /// What sudo asks on machines that are not ours, once the user has typed it.
     password: Arc<Password>,
+    /// Where Kubernetes comes from, once that was asked.
+    pub(super) choice: OnceCell<Choice>,
 }
 
 impl Session {
@@ -59,8 +63,17 @@ impl Session {
         let nodes = loaded.profile.nodes();
         let journal = Journal::at(lab.journal());
         let lock_file = lockfile::path(file, lab.dir());
-        let file = file.map(Into::into);
-        Ok(Self { loaded, lab, nodes, journal, lock_file, file, ui: ui.clone(), password: Arc::default() })
+        Ok(Self {
+            loaded,
+            lab,
+            nodes,
+            journal,
+            lock_file,
+            file: file.map(Into::into),
+            ui: ui.clone(),
+            password: Arc::default(),
+            choice: OnceCell::new(),
+        })
     }
 
     /// Takes the lab for this process, and says what a dead one had left running.
@@ -107,22 +120,8 @@ impl Session {
         self.nodes.iter().zip(states).map(change).collect()
     }
 
-    /// Everything that is made for this profile.
-    pub fn artifacts(&self) -> Result<Set> {
-        Set::of(&Spec {
-            kubernetes_version: self.profile().kubernetes.version.clone(),
-            debian_mirror: debian_mirror(),
-            form: match self.profile().provider {
-                profile::Provider::Libvirt if self.has_plain_machines() => BoxForm::Payload,
-                profile::Provider::Libvirt => BoxForm::Libvirt,
-                profile::Provider::Virtualbox => BoxForm::Virtualbox,
-                profile::Provider::Hosts => BoxForm::Payload,
-            },
-        })
-    }
-
     /// Whether the machines' system comes without what a node needs.
-    fn has_plain_machines(&self) -> bool {
+    pub(super) fn has_plain_machines(&self) -> bool {
         self.nodes.iter().any(|node| node.plain)
     }
 
@@ -224,9 +223,26 @@ impl Session {
         format!("provision up --prepare{}", file.unwrap_or_default())
     }
 
+    /// How the nodes reach the outside.
+    fn reach(&self) -> Result<Reach> {
+        let (network, outside) = (&self.profile().network, self.outside()?);
+        let own = [network.machines, network.pods, network.services].map(|range| range.to_string());
+        let proxies = outside.for_nodes(&own);
+        Ok(Reach {
+            proxy_http: proxies.http,
+            proxy_https: proxies.https,
+            proxy_none: proxies.none,
+            registry_mirrors: self.profile().mirrors.registries.replace(',', " "),
+            authorities: outside.authorities,
+        })
+    }
+
     /// The files of each node, in order.
     pub fn node_files(&self, emulated: bool) -> Result<Vec<NodeFiles>> {
         let profile = self.profile();
+        let reach = self.reach()?;
+        let row = compat::table().kubernetes(&profile.kubernetes.version);
+        let pause_image = row.context("this Kubernetes is not in the table of compatibility")?.pause_image();
         let several = profile.control_planes() > 1;
         (0u32..)
             .zip(&self.nodes)
@@ -261,6 +277,8 @@ impl Session {
                     service_cidr: profile.network.services.to_string(),
                     cluster_dns: profile.cluster_dns().to_string(),
                     kubernetes_version: profile.kubernetes.version.clone(),
+                    reach: reach.clone(),
+                    pause_image: pause_image.clone(),
                 })
             })
             .collect()
@@ -386,12 +404,6 @@ impl Session {
     pub fn kubectl(&self, made: &Made) -> Kubectl {
         Kubectl::new(made.kubectl.clone(), self.lab.kubeconfig())
     }
-}
-
-/// Where Debian comes from, if the user says so.
-#[must_use]
-pub fn debian_mirror() -> Option<String> {
-    std::env::var("PROVISION_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty())
 }
 
 /// Everything that a [`Context`] borrows.

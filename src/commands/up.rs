@@ -40,6 +40,9 @@ pub struct Up {
     /// Make all that the lab needs and start nothing: for `vagrant up` alone
     #[arg(long, conflicts_with_all = ["step", "from"])]
     prepare: bool,
+    /// Take everything from this file, which `bundle` wrote, and nothing from a network
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
 }
 
 /// The name under which the journal keeps the machines' start.
@@ -56,7 +59,7 @@ impl Up {
     /// All of it; `yes` installs what this host lacks.
     #[must_use]
     pub fn unattended(yes: bool) -> Self {
-        Self { yes, step: None, from: None, unlocked: false, prepare: false }
+        Self { yes, step: None, from: None, unlocked: false, prepare: false, bundle: None }
     }
 
     /// The list.
@@ -73,7 +76,12 @@ impl Up {
         snapshot::must_be_of_one_time(session)?;
 
         let consent = packages::Consent::detect(self.yes, session.ui.is_json());
-        packages::offer(&session.ui, packages::Job::Lab(session.profile().provider), consent, &session.lab.log("apt"))?;
+        let job = packages::Job::Lab(session.profile().provider);
+        match &self.bundle {
+            // Nothing is to be built, and nothing can be installed without a network.
+            Some(_) => packages::must_run(job)?,
+            None => packages::offer(&session.ui, job, consent, &session.lab.log("apt"))?,
+        }
         if session.profile().provider == Provider::Libvirt {
             daemons::ensure_libvirt(&session.ui)?;
         }
@@ -84,7 +92,16 @@ impl Up {
             tell_acceleration(session, &acceleration);
             fits(session, provider.as_ref(), &states)?;
         }
+        for proxy in session.outside()?.only_here() {
+            session.ui.warn(&format!("the proxy {proxy} listens on this host only: nodes go without it"));
+        }
+        if let Some(bundle) = &self.bundle {
+            session.unpack(bundle)?;
+        }
         let artifacts = session.artifacts()?;
+        if let Some(choice) = session.choice_made() {
+            session.ui.note(&choice.to_string());
+        }
         let made = artifacts.ensure(&session.ui)?;
         self.must_be_locked(session, &artifacts)?;
         let changes = session.changes(provider.as_ref(), &states)?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::{Asked, Finding, Host, Remedy, Topic};
 use crate::host::as_root::{self, AsRoot};
 use crate::host::is_root;
-use crate::host::packages::CERTIFICATES;
+use crate::outside::host_authorities;
 use crate::process;
 
 /// Certificates and the clock.
@@ -35,7 +35,7 @@ impl Topic for Certificates {
         let mut found: Vec<Finding> =
             VARIABLES.iter().filter_map(|name| variable(name, std::env::var_os(name)?.into())).collect();
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file());
-        let bundle = named.or_else(|| CERTIFICATES.iter().map(PathBuf::from).find(|path| path.is_file()));
+        let bundle = named.or_else(host_authorities);
         // Without one the package is missing, which is told elsewhere.
         if let Some(bundle) = bundle {
             let text = std::fs::read_to_string(&bundle).with_context(|| format!("read {}", bundle.display()))?;

@@ -1,5 +1,5 @@
-//! Proxies that the environment names: whether they are addresses, answer, and
-//! let us through; and whether the lab's own network goes past them.
+//! Proxies that the profile or the environment names: whether they are addresses,
+//! answer, and let us through; and whether the lab's own network goes past them.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -9,8 +9,10 @@ use anyhow::Result;
 use ipnet::Ipv4Net;
 
 use super::{Asked, Finding, Host, Topic};
+use crate::outside::ProxyAddress;
+use crate::profile::types::Proxy as Settings;
 
-/// `http_proxy`, `https_proxy`, `no_proxy`.
+/// `http_proxy`, `https_proxy`, `no_proxy`, and the profile's.
 pub struct Proxies;
 
 /// How long a proxy may take to answer.
@@ -24,14 +26,23 @@ impl Topic for Proxies {
     }
 
     fn look(&self, asked: &Asked, _: &Host) -> Result<Vec<Finding>> {
-        Ok(findings(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()), asked.profile.network.machines))
+        let network = &asked.profile.network;
+        Ok(findings(
+            &network.proxy,
+            &|name| std::env::var(name).ok().filter(|value| !value.is_empty()),
+            network.machines,
+        ))
     }
 }
 
-fn findings(environment: &dyn Fn(&str) -> Option<String>, machines: Ipv4Net) -> Vec<Finding> {
+/// `settings` are what the profile and the environment say together; one of the
+/// latter that is no address of a proxy is not among them.
+fn findings(settings: &Settings, environment: &dyn Fn(&str) -> Option<String>, machines: Ipv4Net) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut any = false;
-    for name in ["http_proxy", "https_proxy"] {
+    for (name, field, value) in
+        [("http_proxy", "network.proxy.http", &settings.http), ("https_proxy", "network.proxy.https", &settings.https)]
+    {
         let (lower, upper) = (environment(name), environment(&name.to_uppercase()));
         if let (Some(lower), Some(upper)) = (&lower, &upper)
             && lower != upper
@@ -41,15 +52,16 @@ fn findings(environment: &dyn Fn(&str) -> Option<String>, machines: Ipv4Net) -> 
                     .next(format!("export {}=\"${name}\"", name.to_uppercase())),
             );
         }
-        let Some(value) = lower.or(upper) else { continue };
+        let variable = lower.or(upper);
+        let name = if variable.is_some() { name } else { field };
+        let Some(value) = Some(value.clone()).filter(|value| !value.is_empty()).or(variable) else { continue };
         any = true;
         found.push(one(name, &value));
     }
     if !any {
         return vec![Finding::ok("none is set")];
     }
-    let past = environment("no_proxy").or_else(|| environment("NO_PROXY")).unwrap_or_default();
-    if !goes_past(&past, machines) {
+    if !goes_past(&settings.none, machines) {
         found.push(
             Finding::problem(format!("no_proxy leaves out the lab's network {machines}: kubectl would ask the proxy"))
                 .next(format!("export no_proxy=\"${{no_proxy:+$no_proxy,}}localhost,127.0.0.1,{machines}\"")),
@@ -59,91 +71,65 @@ fn findings(environment: &dyn Fn(&str) -> Option<String>, machines: Ipv4Net) -> 
 }
 
 fn one(name: &str, value: &str) -> Finding {
-    let Some(proxy) = Proxy::parse(value) else {
+    let set = |to: &str| match name.contains('.') {
+        true => format!("in the profile, {name} = \"{to}\""),
+        false => format!("export {name}={to}"),
+    };
+    let without = if name.contains('.') { set("") } else { format!("unset {name}") };
+    let Some(proxy) = ProxyAddress::parse(value) else {
         return Finding::problem(format!("{name} is no address of a proxy"))
-            .next(format!("export {name}=http://HOST:PORT, or: unset {name}"));
+            .next(format!("{}, or: {without}", set("http://HOST:PORT")));
     };
     let shown = format!("{}://{}:{}", proxy.scheme, proxy.host, proxy.port);
-    let next = format!("put in the right one: export {name}=http://HOST:PORT; or go without: unset {name}");
-    match proxy.ask(name == "https_proxy") {
+    let next = format!("put in the right one: {}; or go without: {without}", set("http://HOST:PORT"));
+    match ask(&proxy, name.contains("https")) {
         Ok(Some(200..400)) => Finding::ok(format!("{name}: {shown} lets us through")),
         Ok(Some(407)) => Finding::problem(format!("{name}: {shown} asks for a name and a password (407)"))
-            .next(format!("export {name}={}://NAME:PASSWORD@{}:{}", proxy.scheme, proxy.host, proxy.port)),
+            .next(set(&format!("{}://NAME:PASSWORD@{}:{}", proxy.scheme, proxy.host, proxy.port))),
         Ok(Some(status)) => Finding::problem(format!("{name}: {shown} refuses {SITE} ({status})")).next(next),
         Ok(None) => Finding::ok(format!("{name}: {shown} takes connections")),
         Err(error) => Finding::problem(format!("{name}: {shown} does not answer: {error}")).next(next),
     }
 }
 
-struct Proxy {
-    scheme: String,
-    host: String,
-    port: u16,
-    /// Name and password for it, as the URL has them.
-    secret: Option<String>,
+/// The status that it answers with; none if it is no plain HTTP proxy and takes
+/// the connection. `tunnel`: asked as for HTTPS.
+fn ask(proxy: &ProxyAddress, tunnel: bool) -> std::io::Result<Option<u16>> {
+    let mut last = std::io::Error::other("its name has no address");
+    for address in (proxy.host.as_str(), proxy.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, LIMIT) {
+            Ok(stream) if proxy.scheme == "http" => return status(proxy, stream, tunnel).map(Some),
+            Ok(_) => return Ok(None),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
-impl Proxy {
-    fn parse(value: &str) -> Option<Self> {
-        let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
-        let rest = rest.split(['/', '?', '#']).next()?;
-        let (secret, place) = rest.rsplit_once('@').map_or((None, rest), |(secret, place)| (Some(secret), place));
-        let standard = match scheme {
-            "http" => 80,
-            "https" => 443,
-            "socks5" | "socks5h" => 1080,
-            _ => return None,
-        };
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (place, standard),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            return None;
+fn status(proxy: &ProxyAddress, mut stream: TcpStream, tunnel: bool) -> std::io::Result<u16> {
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let what = if tunnel { format!("CONNECT {SITE}:443") } else { format!("HEAD http://{SITE}/") };
+    let secret = proxy.secret.as_ref().map(|secret| {
+        use base64::Engine;
+        let plain: Vec<u8> = percent_encoding::percent_decode_str(secret).collect();
+        format!("Proxy-Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(plain))
+    });
+    let secret = secret.unwrap_or_default();
+    // In one piece: some proxies answer the first one that comes, and close.
+    let request = format!("{what} HTTP/1.1\r\nHost: {SITE}\r\n{secret}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = [0; 64];
+    let mut got = 0;
+    while got < answer.len() && !answer[..got].contains(&b'\n') {
+        match stream.read(&mut answer[got..])? {
+            0 => break,
+            count => got += count,
         }
-        Some(Self { scheme: scheme.into(), host: host.into(), port, secret: secret.map(str::to_owned) })
     }
-
-    /// The status that it answers with; none if it is no plain HTTP proxy and
-    /// takes the connection. `tunnel`: asked as for HTTPS.
-    fn ask(&self, tunnel: bool) -> std::io::Result<Option<u16>> {
-        let mut last = std::io::Error::other("its name has no address");
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, LIMIT) {
-                Ok(stream) if self.scheme == "http" => return self.status(stream, tunnel).map(Some),
-                Ok(_) => return Ok(None),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn status(&self, mut stream: TcpStream, tunnel: bool) -> std::io::Result<u16> {
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        let what = if tunnel { format!("CONNECT {SITE}:443") } else { format!("HEAD http://{SITE}/") };
-        let secret = self.secret.as_ref().map(|secret| {
-            use base64::Engine;
-            let plain: Vec<u8> = percent_encoding::percent_decode_str(secret).collect();
-            format!("Proxy-Authorization: Basic {}\r\n", base64::engine::general_purpose::STANDARD.encode(plain))
-        });
-        let secret = secret.unwrap_or_default();
-        // In one piece: some proxies answer the first one that comes, and close.
-        let request = format!("{what} HTTP/1.1\r\nHost: {SITE}\r\n{secret}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes())?;
-        let mut answer = [0; 64];
-        let mut got = 0;
-        while got < answer.len() && !answer[..got].contains(&b'\n') {
-            match stream.read(&mut answer[got..])? {
-                0 => break,
-                count => got += count,
-            }
-        }
-        let line = String::from_utf8_lossy(&answer[..got]);
-        let status = line.strip_prefix("HTTP/").and_then(|line| line.split(' ').nth(1)?.parse().ok());
-        status.ok_or_else(|| std::io::Error::other("it does not speak HTTP"))
-    }
+    let line = String::from_utf8_lossy(&answer[..got]);
+    let status = line.strip_prefix("HTTP/").and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("it does not speak HTTP"))
 }
 
 /// Whether an address of `network` goes past the proxy by this `no_proxy`, as
@@ -217,9 +203,6 @@ mod tests {
         for value in ["http://", "ftp://proxy:1", "http://a b:80", "http://proxy:port"] {
             assert_eq!(one("http_proxy", value).text, "http_proxy is no address of a proxy", "{value}");
         }
-        let proxy = Proxy::parse("http://[2001:db8::1]:3128").unwrap();
-        assert_eq!((proxy.host.as_str(), proxy.port), ("2001:db8::1", 3128));
-        assert_eq!(Proxy::parse("proxy.example").unwrap().port, 80);
     }
 
     #[test]
@@ -228,17 +211,30 @@ mod tests {
         assert!(goes_past("*", machines()));
         assert!(!goes_past("localhost, 127.0.0.1,192.168.157.0/25", machines()));
         let (address, thread) = proxy("HTTP/1.1 200 OK\r\n\r\n");
-        let found = findings(
-            &|name| match name {
-                "http_proxy" => Some(address.clone()),
-                "HTTP_PROXY" => Some("other:1".into()),
-                _ => None,
-            },
-            machines(),
-        );
+        let set = |name: &str| match name {
+            "http_proxy" => Some(address.clone()),
+            "HTTP_PROXY" => Some("other:1".into()),
+            _ => None,
+        };
+        let settings = |http: &str| Settings { http: http.into(), https: String::new(), none: String::new() };
+        let found = findings(&settings(&address), &set, machines());
         thread.join().unwrap();
         let levels: Vec<Level> = found.iter().map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Note, Level::Ok, Level::Problem]);
-        assert_eq!(findings(&|_| None, machines())[0].text, "none is set");
+        assert_eq!(findings(&settings(""), &|_| None, machines())[0].text, "none is set");
+    }
+
+    #[test]
+    fn a_proxy_of_the_profile_is_mended_there() {
+        let settings = Settings { http: "ftp://proxy".into(), https: String::new(), none: "*".into() };
+        let found = findings(&settings, &|_| None, machines());
+        assert_eq!(found[0].text, "network.proxy.http is no address of a proxy");
+        assert_eq!(
+            found[0].next.as_deref(),
+            Some(
+                "in the profile, network.proxy.http = \"http://HOST:PORT\", or: in the profile, network.proxy.http = \"\""
+            )
+        );
+        assert_eq!(found.len(), 1);
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::installer::{self, Installer, OLDEST_GO};
 use super::{apt, as_root, vagrant_plugins};
+use crate::outside::AUTHORITIES;
 use crate::process::{self, Cmd};
 use crate::profile::Provider;
 use crate::ui::Ui;
@@ -53,11 +54,6 @@ const MACHINES: &[Job] = &[LIBVIRT, VIRTUALBOX];
 const LABS: &[Job] = &[LIBVIRT, VIRTUALBOX, HOSTS];
 const ALL: &[Job] = &[LIBVIRT, VIRTUALBOX, HOSTS, Job::LocalBenchmark];
 
-/// Where distributions keep the certificates of the authorities they trust:
-/// Debian and Arch, Fedora, openSUSE.
-pub const CERTIFICATES: &[&str] =
-    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
-
 /// One line per need: what for, the package, who uses it, how it is found.
 #[rustfmt::skip]
 const NEEDS: &[Need] = &[
@@ -75,7 +71,7 @@ const NEEDS: &[Need] = &[
     need("makes it without being root", "uidmap", ALL, Found::Program(&["newuidmap"])),
     need("writes it to a disk", "e2fsprogs", MACHINES, Found::Program(&["mke2fs"])),
     need("checks Debian's signatures", "debian-archive-keyring", ALL, Found::File(&["/usr/share/keyrings/debian-archive-keyring.gpg"])),
-    need("checks the servers that modules come from", "ca-certificates", ALL, Found::File(CERTIFICATES)),
+    need("checks the servers that modules come from", "ca-certificates", ALL, Found::File(AUTHORITIES)),
     need("builds Kubernetes (1.21 or later)", apt::GO, LABS, Found::Go),
 ];
 
@@ -127,6 +123,26 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn missing(job: Job) -> Vec<&'static Need> {
     needed(job).filter(|need| !need.is_met()).collect()
+}
+
+/// What only making artifacts takes: a bundle brings them made.
+const BUILDING: &[&str] = &[
+    "mmdebstrap",
+    "newuidmap",
+    "mke2fs",
+    "go",
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/etc/ssl/certs/ca-certificates.crt",
+];
+
+/// Fails if this host lacks what `job` needs to run what is made already.
+pub fn must_run(job: Job) -> Result<()> {
+    let mut lacking = missing(job);
+    lacking.retain(|need| !BUILDING.contains(&need.name()));
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    bail!("this host lacks, and a bundle does not bring:{}\ninstall it while there is a network", describe(&lacking))
 }
 
 fn installed_go() -> Option<(u32, u32)> {

@@ -8,6 +8,7 @@ use super::Explained;
 use super::fault::Origin;
 use super::path::{Path, Step};
 use super::read::Leaf;
+use crate::secrets;
 
 /// The merged values: every field of the default profile, by path.
 pub struct Values {
@@ -68,7 +69,10 @@ impl Values {
 
     /// Every value with its origin, for the user.
     pub fn explain(&self) -> Vec<Explained> {
-        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let bare = |value: &Value| {
+            value.as_str().filter(|text| !text.is_empty()).map(|text| secrets::redact(text).into_owned())
+        };
+        let shown = |value: &Value| bare(value).unwrap_or_else(|| value.to_string());
         let explained = |leaf: &Leaf| Explained {
             path: leaf.path.to_string(),
             value: shown(&leaf.value),

@@ -5,6 +5,7 @@
 //! environment, the command line; each value remembers its layer. The JSON
 //! schema that is generated from [`types`] drives the checking.
 
+pub mod compat;
 mod fault;
 mod layers;
 mod nodes;

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::fault::{Fault, Origin};
 use super::path::Path;
 use super::schema::{self, Refusal, Shape};
+use crate::secrets;
 
 /// One value of a profile.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +109,7 @@ impl Reader<'_> {
             DeValue::Table(_) => "a table".to_owned(),
             DeValue::Array(array) if array.is_empty() => "an empty array".to_owned(),
             DeValue::Array(array) if array.iter().any(|item| item.get_ref().is_table()) => "an array".to_owned(),
-            _ => shorten(self.text.get(value.span()).unwrap_or_default()),
+            _ => shorten(&secrets::redact(self.text.get(value.span()).unwrap_or_default())),
         };
         self.fault(path.clone(), &value.span(), format!("{path} is {shown}; allowed: {allowed}"));
     }
@@ -134,7 +135,8 @@ impl Reader<'_> {
 /// The words after `allowed:`.
 #[must_use]
 pub fn allowed(refusal: &Refusal) -> String {
-    let meant = refusal.meant.as_ref().map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default();
+    let meant =
+        refusal.meant.as_ref().map(|meant| format!(" (did you mean {}?)", secrets::redact(meant))).unwrap_or_default();
     format!("{}{meant}", refusal.allowed)
 }
 

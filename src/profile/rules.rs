@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::compat::{self, Table};
 use super::path::Path;
 use super::types::{
     Acceleration, BoxSource, Firmware, MAX_VIRTUALBOX_DISK_GIB, Profile, Provider, Role, RuntimeManager,
@@ -21,6 +22,7 @@ pub struct Broken {
 /// Every rule that `profile` breaks.
 #[must_use]
 pub fn broken(profile: &Profile) -> Vec<Broken> {
+    let table = compat::table();
     let rules = [
         overlaps(profile),
         control_plane(profile),
@@ -30,6 +32,8 @@ pub fn broken(profile: &Profile) -> Vec<Broken> {
         virtualbox(profile),
         existing(profile),
         named_box(profile),
+        versions(profile, table),
+        wasm(profile, table),
     ];
     rules.into_iter().flatten().collect()
 }
@@ -109,6 +113,32 @@ fn room(profile: &Profile) -> Vec<Broken> {
             }
         })
         .collect()
+}
+
+/// A box whose crun was built for another WasmEdge than it has.
+fn wasm(profile: &Profile, table: &Table) -> Vec<Broken> {
+    if profile.box_source != BoxSource::Build {
+        return Vec::new();
+    }
+    let refused = table.boxes.iter().filter(|entry| entry.name == "build");
+    let refused = refused.filter_map(|entry| table.refuses_wasm(&entry.crun, &entry.wasmedge));
+    refused.map(|text| Broken { fields: vec![Path::default().key("box")], text }).collect()
+}
+
+/// Pairs of versions that do not work together, or that we cannot bring.
+fn versions(profile: &Profile, table: &Table) -> Vec<Broken> {
+    let field = |table: &str, name: &str| Path::default().key(table).key(name);
+    let fields = vec![field("kubernetes", "version"), field("runtime", "version")];
+    let (kubernetes, containerd) = (&profile.kubernetes.version, &profile.runtime.version);
+    let own = table.own_containerd().map(ToString::to_string).unwrap_or_default();
+    if let Some(text) = table.refuses(kubernetes, containerd) {
+        vec![Broken { fields, text }]
+    } else if *containerd != own {
+        let text = format!("runtime.version is {containerd:?}; allowed: {own} (no other containerd is built)");
+        vec![Broken { fields: vec![field("runtime", "version")], text }]
+    } else {
+        Vec::new()
+    }
 }
 
 fn manager(profile: &Profile) -> Vec<Broken> {
@@ -265,4 +295,19 @@ fn existing(profile: &Profile) -> Vec<Broken> {
         broken.push(Broken { fields, text: text.into() });
     }
     broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_whose_crun_was_built_for_another_wasmedge_is_refused() {
+        let profile = super::super::default_profile();
+        assert!(wasm(&profile, compat::table()).is_empty());
+        let mut table: Table = toml::from_str(compat::TABLE).unwrap();
+        table.boxes[0].wasmedge = "0.13.5".into();
+        let broken = wasm(&profile, &table);
+        assert!(broken[0].text.contains("crun 1.21 is not known to start WasmEdge 0.13.5"), "{}", broken[0].text);
+    }
 }

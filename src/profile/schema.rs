@@ -145,6 +145,79 @@ const FORMATS: &[Format] = &[
             }
         },
     },
+    Format {
+        name: "path",
+        allowed: "the path of a file",
+        pattern: "^.+$",
+        check: |text| if text.trim().is_empty() || text.contains('\0') { Err(None) } else { Ok(()) },
+    },
+    Format {
+        name: "optional-path",
+        allowed: "the path of a file, or \"\"",
+        pattern: "^.*$",
+        check: |text| if text.contains('\0') { Err(None) } else { Ok(()) },
+    },
+    Format {
+        name: "proxy",
+        allowed: "a proxy such as http://proxy.example:3128, or \"\"",
+        pattern: "^((https?|socks5h?)://[^ /]+/?)?$",
+        check: |text| {
+            let plain = text.replacen("socks5h://", "http://", 1).replacen("socks5://", "http://", 1);
+            if text.is_empty() { Ok(()) } else { address(&plain) }
+        },
+    },
+    Format {
+        name: "hosts",
+        allowed: "hosts or networks separated by commas, or \"\"",
+        pattern: "^[^ \"'\\\\]*$",
+        check: |text| {
+            let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+            let fine = |c: char| c.is_ascii_alphanumeric() || ".,:/*-_[]".contains(c);
+            match text.chars().all(fine) {
+                true => Ok(()),
+                false => Err(Some(plain).filter(|plain| plain.chars().all(fine))),
+            }
+        },
+    },
+    Format {
+        name: "url",
+        allowed: "an address such as https://mirror.example/path",
+        pattern: "^https?://[^ ]+$",
+        check: address,
+    },
+    Format {
+        name: "debian-mirror",
+        allowed: "an address such as https://mirror.example/debian, a line or a file for apt, or \"\"",
+        pattern: "^[^\"'\\\\]*$",
+        check: |text| if text.contains(['"', '\'', '\\', '\n']) { Err(None) } else { Ok(()) },
+    },
+    Format {
+        name: "registry-mirrors",
+        allowed: "pairs such as docker.io=https://mirror.example separated by commas, or \"\"",
+        pattern: "^([^ =,]+=https?://[^ =,]+(,[^ =,]+=https?://[^ =,]+)*)?$",
+        check: |text| {
+            let pair = |pair: &str| {
+                let (registry, mirror) = pair.split_once('=')?;
+                let plain = |c: char| c.is_ascii_alphanumeric() || ".:-".contains(c);
+                (!registry.is_empty() && registry.chars().all(plain)).then_some(())?;
+                address(mirror).ok()
+            };
+            if text.is_empty() || text.split(',').all(|it| pair(it).is_some()) { Ok(()) } else { Err(None) }
+        },
+    },
+    Format {
+        name: "version",
+        allowed: "a version of two or three numbers, such as 2.4.1",
+        pattern: VERSION_PATTERN,
+        check: |text| {
+            let mended = text.trim().trim_start_matches('v');
+            if super::compat::parse(text).is_some() {
+                Ok(())
+            } else {
+                Err(super::compat::parse(mended).map(|_| mended.to_owned()))
+            }
+        },
+    },
 ];
 
 const LOGIN_PATTERN: &str = "^[A-Za-z_][-A-Za-z0-9_.]{0,31}$";
@@ -154,6 +227,9 @@ fn is_login(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
+
+/// Two or three numbers.
+const VERSION_PATTERN: &str = r"^\d{1,4}\.\d{1,4}(\.\d{1,4})?$";
 
 const PRIVATE: [(Ipv4Addr, u8); 3] =
     [(Ipv4Addr::new(10, 0, 0, 0), 8), (Ipv4Addr::new(172, 16, 0, 0), 12), (Ipv4Addr::new(192, 168, 0, 0), 16)];
@@ -166,6 +242,18 @@ fn network(text: &str, widest: u8, narrowest: u8) -> Result<(), Option<String>> 
     }
     // Written with host bits, it is unclear which network is meant.
     if net.trunc() == net { Ok(()) } else { Err(Some(net.trunc().to_string())) }
+}
+
+/// `http://` or `https://`, a host, and nothing that a shell, TOML or apt would read otherwise.
+fn address(text: &str) -> Result<(), Option<String>> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@%+,!$&*;=()[]".contains(c);
+    let fine = |rest: &str| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(plain);
+    match rest {
+        Some(rest) if fine(rest) => Ok(()),
+        Some(_) => Err(None),
+        None => Err(Some(format!("https://{text}")).filter(|_| !text.contains("://") && fine(text))),
+    }
 }
 
 /// The schema of a profile file: nested types written in place, nothing
@@ -352,6 +440,21 @@ mod tests {
         assert_eq!(format("pod-network", "10.244.0.0/25"), Err(None));
         assert_eq!(format("service-network", "10.0.0.0/8"), Err(None));
         assert_eq!(format("service-network", "fd00::/112"), Err(None));
+    }
+
+    #[test]
+    fn what_reaches_shells_apt_and_toml_holds_nothing_that_they_read() {
+        assert_eq!(format("proxy", ""), Ok(()));
+        assert_eq!(format("proxy", "http://me:secret@proxy.example:3128"), Ok(()));
+        assert_eq!(format("proxy", "proxy.example:3128"), Err(Some("https://proxy.example:3128".into())));
+        assert_eq!(format("proxy", "http://p\"; reboot"), Err(None));
+        assert_eq!(format("hosts", "10.0.0.0/8,.corp,*.local"), Ok(()));
+        assert_eq!(format("hosts", "a, b"), Err(Some("a,b".into())));
+        assert_eq!(format("hosts", "a\nB=1"), Err(None));
+        assert_eq!(format("url", "ftp://mirror.example"), Err(None));
+        assert_eq!(format("registry-mirrors", "docker.io=https://a.example,ghcr.io=http://b.example:5000/x"), Ok(()));
+        assert_eq!(format("registry-mirrors", "../docker.io=https://a.example"), Err(None));
+        assert_eq!(format("version", "v2.4.1"), Err(Some("2.4.1".into())));
     }
 
     #[test]

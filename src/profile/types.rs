@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The Kubernetes versions that `modules/kubernetes` pins.
-pub const KUBERNETES_VERSIONS: &[&str] = &["1.37.2"];
+/// The Kubernetes versions that `modules/kubernetes` pins, the newest first.
+pub const KUBERNETES_VERSIONS: &[&str] = &["1.37.2", "1.36.3", "1.35.4", "1.34.4"];
 /// Least CPUs of a node: kubeadm refuses a control plane with fewer.
 pub const MIN_CPUS: u32 = 2;
 /// Most CPUs of a node.
@@ -58,6 +58,8 @@ pub struct Profile {
     pub runtime: Runtime,
     /// The lab's address ranges; they must not overlap.
     pub network: Network,
+    /// Who has what is downloaded.
+    pub mirrors: Mirrors,
     /// The load of the benchmark.
     pub benchmark: Benchmark,
     /// What `provision rebuild` does with its verdict.
@@ -267,16 +269,24 @@ pub struct Kubernetes {
     /// The version, without `v`.
     #[schemars(extend("enum" = KUBERNETES_VERSIONS))]
     pub version: String,
-    /// Where the binaries come from.
+    /// Where the programs come from.
     pub source: KubernetesSource,
+    /// The file with the releases' digests, which `provision pin` writes; beside
+    /// the profile, unless the path is absolute.
+    #[schemars(extend("format" = "path"))]
+    pub pins: String,
 }
 
-/// Where the binaries of Kubernetes come from.
+/// Where the programs of Kubernetes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KubernetesSource {
     /// Built on this host from pinned Go modules.
     Build,
+    /// The projects' official releases, by pinned digest.
+    Release,
+    /// Releases where their digests are pinned and their hosts answer, else built.
+    Auto,
 }
 
 /// What runs containers and WebAssembly on a node.
@@ -285,6 +295,9 @@ pub enum KubernetesSource {
 pub struct Runtime {
     /// The container manager that the kubelet talks to.
     pub manager: RuntimeManager,
+    /// The version of containerd, without `v`; not every one works with every Kubernetes.
+    #[schemars(extend("format" = "version"))]
+    pub version: String,
     /// The OCI runtime of the lab's RuntimeClass.
     pub handler: RuntimeHandler,
     /// The WebAssembly runtime inside the handler.
@@ -330,6 +343,51 @@ pub struct Network {
     /// The Services' addresses.
     #[schemars(with = "String", extend("format" = "service-network"))]
     pub services: Ipv4Net,
+    /// A file (PEM) with authorities to trust besides the host's own; they reach
+    /// builds, downloads and nodes. Beside the profile, unless the path is
+    /// absolute. Empty: none.
+    #[schemars(extend("format" = "optional-path"))]
+    pub ca: String,
+    /// How the outside is reached.
+    pub proxy: Proxy,
+}
+
+/// How the outside is reached. Builds, downloads and nodes use it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// The proxy for `http://` addresses; empty: none, or the environment's `http_proxy`.
+    #[schemars(extend("format" = "proxy"))]
+    pub http: String,
+    /// The proxy for `https://` addresses; empty: none, or the environment's `https_proxy`.
+    #[schemars(extend("format" = "proxy"))]
+    pub https: String,
+    /// Hosts that are reached without a proxy, separated by commas; empty: none,
+    /// or the environment's `no_proxy`. The lab's own addresses always are.
+    #[schemars(extend("format" = "hosts"))]
+    pub none: String,
+}
+
+/// Who has what is downloaded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mirrors {
+    /// Debian's archive, for the host's builds and for nodes; empty: the official one.
+    #[schemars(extend("format" = "debian-mirror"))]
+    pub debian: String,
+    /// The release files of Kubernetes.
+    #[schemars(extend("format" = "url"))]
+    pub kubernetes: String,
+    /// The release files of containerd.
+    #[schemars(extend("format" = "url"))]
+    pub containerd: String,
+    /// The registry that has the images of a Kubernetes release.
+    #[schemars(extend("format" = "url"))]
+    pub images: String,
+    /// For the nodes: registries and who stands in for them, such as
+    /// `docker.io=https://mirror.example`, separated by commas.
+    #[schemars(extend("format" = "registry-mirrors"))]
+    pub registries: String,
 }
 
 /// How much a benchmark measures.

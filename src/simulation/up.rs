@@ -22,6 +22,7 @@ use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::Node;
+use crate::outside::Outside;
 use crate::profile::types::NodeGroup;
 use crate::profile::{self, Profile, Role};
 use crate::provider::{BootFiles, MachineState, Provider};
@@ -134,7 +135,8 @@ impl Host {
         let artifacts = self.artifacts();
         let graph = Graph::of(&artifacts)?;
         let (cache, goals) = (self.cache(), [ARTIFACTS[2]]);
-        engine::ensure(&cache, &graph, &engine::plan(&cache, &graph, &goals, Depth::Full)?, &ui)?;
+        let verdicts = engine::plan(&cache, &graph, &goals, Depth::Full)?;
+        engine::ensure(&cache, &graph, &verdicts, &Outside::default(), &ui)?;
         let machines: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
         let cut_off = !journal.state()?.again(MACHINES, &machines).is_empty();
         if cut_off || states.iter().any(|state| *state != MachineState::Running) {

@@ -27,7 +27,7 @@ mod prove_runtime;
 mod run_smoke_benchmark;
 
 pub use context::{Context, Payload};
-pub use node_files::{NodeFiles, NodeValues, Route};
+pub use node_files::{NodeFiles, NodeValues, Reach, Route};
 pub use prove_runtime::Proof;
 pub use run_smoke_benchmark::{measure, seed};
 
@@ -84,6 +84,7 @@ pub trait Step: Send + Sync {
 pub fn all() -> Vec<Box<dyn Step>> {
     vec![
         Box::new(install_files::InstallFiles),
+        Box::new(on_node::REACH_OUTSIDE),
         Box::new(on_node::INSTALL_PACKAGES),
         Box::new(deliver_programs::DeliverPrograms),
         Box::new(on_node::PREPARE_SYSTEM),

@@ -58,6 +58,26 @@ pub struct NodeValues {
     pub cluster_dns: String,
     /// Without the `v`.
     pub kubernetes_version: String,
+    /// How it reaches the outside.
+    #[serde(flatten)]
+    pub reach: Reach,
+    /// The image of a pod's first process, which kubeadm of that version names.
+    pub pause_image: String,
+}
+
+/// How a node reaches the outside; empty strings are nothing.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Reach {
+    /// The proxy for `http://`.
+    pub proxy_http: String,
+    /// The proxy for `https://`.
+    pub proxy_https: String,
+    /// Hosts and networks without one, separated by commas.
+    pub proxy_none: String,
+    /// Pairs `registry=url`, separated by blanks.
+    pub registry_mirrors: String,
+    /// Authorities to trust (PEM); a file of its own, not in `node.env`.
+    pub authorities: String,
 }
 
 /// A way from a node to the pods of another.
@@ -181,7 +201,8 @@ fn files_of<'a>(dir: &'a Dir<'a>) -> Vec<&'a include_dir::File<'a>> {
 fn env_file(values: &NodeValues) -> Result<String> {
     let values = serde_json::to_value(values).context("list the node's values")?;
     let mut env = String::from("# Written by provision; sourced by the scripts beside it.\n");
-    for (name, value) in values.as_object().into_iter().flatten() {
+    let lines = |name: &String| name == "authorities";
+    for (name, value) in values.as_object().into_iter().flatten().filter(|(name, _)| !lines(name)) {
         let value = match value {
             // Lists are for templates only.
             serde_json::Value::Array(_) => continue,

@@ -51,6 +51,9 @@ pub const INSTALL_PACKAGES: OnNode =
     OnNode { name: "install_packages", title: "Install the node's packages", on: Where::Plain };
 /// Kernel modules, sysctls, swap, names and DNS.
 pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prepare the system", on: Where::All };
+/// Proxies, authorities, stand-ins for registries.
+pub const REACH_OUTSIDE: OnNode =
+    OnNode { name: "reach_outside", title: "Set proxies, authorities and registry mirrors", on: Where::All };
 /// containerd with runc and crun, crun with WasmEdge.
 pub const INSTALL_RUNTIME: OnNode =
     OnNode { name: "install_runtime", title: "Set up and check the container runtime", on: Where::All };
@@ -67,9 +70,10 @@ pub const INIT_CONTROL_PLANE: OnNode =
 pub const START_ADDONS: OnNode = OnNode { name: "start_addons", title: "Start CoreDNS and kube-proxy", on: Where::All };
 
 /// Every script that has a `check`.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     INSTALL_PACKAGES.name,
     PREPARE_SYSTEM.name,
+    REACH_OUTSIDE.name,
     INSTALL_RUNTIME.name,
     CONFIGURE_NETWORK.name,
     SHARE_API_ADDRESS.name,

@@ -82,6 +82,8 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
         pod_cidr: "10.244.0.0/16".into(),
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
+        reach: Reach::default(),
+        pause_image: "registry.k8s.io/pause:3.10.2".into(),
         kubernetes_version: "1.37.2".into(),
     }
 }

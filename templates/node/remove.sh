@@ -55,6 +55,11 @@ rm -f /etc/cni/net.d/10-provision.conflist \
   /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/60-kubernetes.conf \
   /usr/local/bin/{kubernetes,kubeadm,kubelet,kubectl,containerd,containerd-shim-runc-v2,ctr}
 rmdir /etc/systemd/system/kubelet.service.d /etc/systemd/networkd.conf.d 2>/dev/null || true
+rm -f /etc/apt/apt.conf.d/80provision
+if [[ -e /usr/local/share/ca-certificates/provision.crt ]]; then
+  rm -f /usr/local/share/ca-certificates/provision.crt
+  update-ca-certificates >/dev/null 2>&1 || true
+fi
 systemctl daemon-reload
 sed -i '/ # provision$/d' /etc/hosts
 sed -i 's/^#provision# //' /etc/fstab

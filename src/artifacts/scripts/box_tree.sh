@@ -6,7 +6,8 @@ set -euo pipefail
 root=${1:?} tree=${2:?} kubernetes=${3:?} containerd=${4:?}
 
 cp -a --reflink=auto "$root" "$tree"
-install -m 0755 "$kubernetes/kubernetes" "$containerd"/{containerd,containerd-shim-runc-v2,ctr} "$tree/usr/local/bin/"
-for name in kubeadm kubelet kubectl; do
-  ln -sfn kubernetes "$tree/usr/local/bin/$name"
+install -m 0755 "$containerd"/{containerd,containerd-shim-runc-v2,ctr} "$tree/usr/local/bin/"
+# Files of their own, or links to one that is all of them.
+for program in "$kubernetes"/*; do
+  [[ ${program##*/} == manifest.json ]] || cp -a --no-preserve=ownership "$program" "$tree/usr/local/bin/"
 done

@@ -4,9 +4,13 @@
 set -euo pipefail
 
 tree=${1:?}
+own=$tree/usr/local/bin/kubernetes
+
+# Of a release the node has kubeadm, kubelet and kubectl apart, and each image its own.
+[[ -e $own ]] || exit 0
 
 # Less disk, one page cache, and in an emulated guest one set of translated code.
 for layer in "$tree"/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs/usr/local/bin/kubernetes; do
-  cmp -s "$layer" "$tree/usr/local/bin/kubernetes"
-  ln -f "$layer" "$tree/usr/local/bin/kubernetes"
+  cmp -s "$layer" "$own"
+  ln -f "$layer" "$own"
 done

@@ -16,8 +16,8 @@ use crate::bench::judge::{Judgement, Word};
 use crate::bench::store::{self, Store};
 use crate::bench::verdict::Invalid;
 use crate::failure::Annotated;
-use crate::interrupt;
-use crate::interrupt::Interrupted;
+use crate::http::{Client, Patience};
+use crate::interrupt::{self, Interrupted};
 use crate::lab::Busy;
 use crate::report::{self, Nights};
 
@@ -73,7 +73,7 @@ impl Rebuild {
             self.tidy(session, &store, &night),
             night.write(&json, store.dir()),
             self.hook(session, &night, judgement.word, &json),
-            address.map_or(Ok(()), |address| announce::post(&address, &json)),
+            address.map_or(Ok(()), |address| post(session, &address, &json)),
         ] {
             told.unwrap_or_else(|error| session.ui.warn(&format!("{error:#}")));
         }
@@ -118,6 +118,11 @@ impl Rebuild {
             Ok(judged.judgement)
         })
     }
+}
+
+/// By the way outside that the profile names.
+fn post(session: &Session, address: &Address, json: &str) -> Result<()> {
+    announce::post(&Client::new(&session.outside()?, Patience::default())?, address, json)
 }
 
 /// The run's page once more, with the nights before it.
