@@ -59,6 +59,7 @@ fn main() -> Result<()> {
         emulated: false,
         lock: "",
         images: &BTreeMap::new(),
+        archive: None,
         sizes: &BTreeMap::new(),
         payload: None,
         ui: &Ui::new(Mode::Plain),
@@ -114,6 +115,9 @@ fn values() -> NodeValues {
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
         reach: Reach::default(),
+        runtime_manager: "containerd".into(),
+        cri_socket: "unix:///run/containerd/containerd.sock".into(),
+        crio_repository: String::new(),
         pause_image: "registry.k8s.io/pause:3.10.2".into(),
         kubernetes_version: "1.37.2".into(),
     }

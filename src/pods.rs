@@ -15,7 +15,7 @@ use crate::kubectl::Kubectl;
 pub struct RunningPod {
     /// Its address.
     pub ip: String,
-    /// containerd's id of its one container.
+    /// The id of its one container.
     pub container: String,
 }
 

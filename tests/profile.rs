@@ -104,7 +104,7 @@ fn wrong_shapes_are_named() {
 
 #[test]
 fn rules_between_fields_are_kept() {
-    let text = "[[nodes]]\nrole = \"worker\"\ncount = 2\n[runtime]\nmanager = \"crio\"\n[network]\nservices = \"10.244.0.0/20\"\n";
+    let text = "[[nodes]]\nrole = \"worker\"\ncount = 2\n[runtime]\nmanager = \"crio\"\n[mirrors]\nregistries = \"docker.io=https://mirror.example\"\n[network]\nservices = \"10.244.0.0/20\"\n";
     assert_snapshot!(load(text).unwrap_err());
     // More control planes than etcd's majority makes use of, and addresses for fewer nodes than wanted.
     let text = "[[nodes]]\ncount = 2\n[[nodes]]\nrole = \"worker\"\ncount = 4\n[network]\nmachines = \"192.168.157.0/28\"\npods = \"10.244.0.0/23\"\n";

@@ -21,7 +21,7 @@ use provision::profile;
 use provision::provider::Provider;
 use provision::provider::hosts::Hosts;
 use provision::ssh::{Key, Password, Root, SshNode, Target};
-use provision::steps::{self, Context, NodeFiles, NodeValues, Payload, Selection};
+use provision::steps::{self, Context, NodeFiles, NodeValues, Payload, Reach, Selection};
 use provision::ui::{Mode, Ui};
 use sshd::{Server, whoami};
 
@@ -331,6 +331,11 @@ fn with_steps(server: &Server, payload: Option<&Payload>, look: impl FnOnce(&Con
         pod_cidr: "10.244.0.0/16".into(),
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
+        reach: Reach::default(),
+        runtime_manager: "containerd".into(),
+        cri_socket: "unix:///run/containerd/containerd.sock".into(),
+        crio_repository: String::new(),
+        pause_image: "registry.k8s.io/pause:3.10.2".into(),
         kubernetes_version: "1.37.2".into(),
     };
     let nodes: Vec<Box<dyn Node>> = vec![Box::new(with_sudo(server, "asked", password("secret")))];
@@ -344,6 +349,7 @@ fn with_steps(server: &Server, payload: Option<&Payload>, look: impl FnOnce(&Con
         emulated: false,
         lock: "",
         images: &BTreeMap::new(),
+        archive: None,
         sizes: &BTreeMap::new(),
         payload,
         ui: &Ui::new(Mode::Plain),

@@ -22,6 +22,7 @@ pub(crate) mod fake;
 pub mod go;
 pub mod graph;
 pub mod images;
+pub mod made;
 pub mod manifest;
 pub mod mbr;
 pub mod namespace;

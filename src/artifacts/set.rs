@@ -15,6 +15,7 @@ use crate::artifacts::debian_base::{self, DebianBase};
 use crate::artifacts::engine::{self, Entry, Verdict};
 use crate::artifacts::graph::{Graph, Planned};
 use crate::artifacts::images::{self, Images};
+use crate::artifacts::made::Made;
 use crate::artifacts::manifest::Depth;
 use crate::artifacts::node_box::{self, NodeBox};
 use crate::artifacts::payload::{self, Payload};
@@ -26,7 +27,7 @@ use crate::artifacts::{cargo, preflight};
 use crate::outside::Outside;
 use crate::ui::Ui;
 
-const KUBERNETES: &str = "kubernetes";
+pub(super) const KUBERNETES: &str = "kubernetes";
 const WORKLOAD: &str = "workload";
 const LOADGEN: &str = "loadgen";
 
@@ -44,6 +45,8 @@ pub struct Spec {
     pub outside: Outside,
     /// Which box is made.
     pub form: BoxForm,
+    /// Whether the images are wanted in their archive too, besides those in the box.
+    pub archive: bool,
 }
 
 /// What a box is made for.
@@ -59,7 +62,7 @@ pub enum BoxForm {
 
 impl BoxForm {
     /// The artifact's name.
-    fn artifact(self) -> &'static str {
+    pub(super) fn artifact(self) -> &'static str {
         match self {
             Self::Libvirt => node_box::NAME,
             Self::Virtualbox => virtualbox_box::NAME,
@@ -68,7 +71,7 @@ impl BoxForm {
     }
 
     /// The file in it that machines are made with.
-    fn file(self) -> &'static str {
+    pub(super) fn file(self) -> &'static str {
         match self {
             Self::Libvirt | Self::Virtualbox => node_box::BOX,
             Self::Payload => payload::ARCHIVE,
@@ -82,7 +85,7 @@ pub struct Set {
     all: Vec<Box<dyn Artifact>>,
     form: BoxForm,
     /// What a lab uses itself; all else is made only on the way to these.
-    goals: [&'static str; 2],
+    goals: Vec<&'static str>,
     outside: Outside,
     /// Where a bundle brought all that a lab is started from.
     bundled: Option<Bundled>,
@@ -120,38 +123,6 @@ pub struct PlanLine {
     pub verdict: Verdict,
 }
 
-/// What a lab is started from; all of it lies in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// The Vagrant box, or the payload of machines that have a system already.
-    pub box_file: PathBuf,
-    /// A name for it that changes with its content.
-    pub box_name: String,
-    /// Hex SHA-256 of the box file.
-    pub box_sha256: String,
-    /// What boots it without a boot loader, if it has none.
-    pub direct: Option<Direct>,
-    /// kubectl of the nodes' version, for this host.
-    pub kubectl: PathBuf,
-    /// The images in the box: name to manifest digest (`sha256:…`).
-    pub images: BTreeMap<String, String>,
-    /// What making the box measured and recorded (`preload_seconds`, …).
-    pub facts: BTreeMap<String, String>,
-}
-
-/// A node's disk without a boot loader, and what boots it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Direct {
-    /// The disk in the box, qcow2: one ext4 file system, no partitions.
-    pub disk: PathBuf,
-    /// The disk's size in GiB; a node's may be larger, it grows at boot.
-    pub disk_gib: u64,
-    /// The kernel.
-    pub kernel: PathBuf,
-    /// Its initial RAM disk.
-    pub initrd: PathBuf,
-}
-
 impl Set {
     /// The artifacts of `spec` in the user's cache.
     pub fn of(spec: &Spec) -> Result<Self> {
@@ -162,12 +133,12 @@ impl Set {
     pub fn bundled(inventory: &Inventory, form: BoxForm) -> Result<Self> {
         let keys: BTreeMap<String, String> =
             inventory.artifacts.iter().map(|it| (it.name.clone(), it.key.clone())).collect();
-        let goals = [form.artifact(), KUBERNETES];
-        let lacking = goals.into_iter().find(|goal| !keys.contains_key(*goal));
+        let goals = vec![form.artifact(), KUBERNETES];
+        let lacking = goals.iter().find(|goal| !keys.contains_key(**goal));
         ensure!(
             lacking.is_none(),
             "the bundle holds no {}: it was written for another provider\n  write one with this profile: provision bundle FILE",
-            lacking.unwrap_or_default()
+            lacking.unwrap_or(&"")
         );
         let bundled = Bundled { keys, contents: inventory.contents.clone() };
         let (cache, outside) = (Cache::of_user()?, Outside::default());
@@ -199,7 +170,9 @@ impl Set {
             BoxForm::Payload => all.push(Box::new(Payload)),
         }
         let (form, outside) = (spec.form, spec.outside.clone());
-        Ok(Self { cache, all, form, goals: [form.artifact(), KUBERNETES], outside, bundled: None })
+        let archive = spec.archive.then_some(images::NAME);
+        let goals = [form.artifact(), KUBERNETES].into_iter().chain(archive).collect();
+        Ok(Self { cache, all, form, goals, outside, bundled: None })
     }
 
     /// Makes what the arms are run from on this host: nothing of Kubernetes.
@@ -292,7 +265,7 @@ impl Set {
         let key = |goal: &str| -> Result<String> {
             Ok(graph.list[graph.at(goal).with_context(|| format!("{goal} is no artifact"))?].key.clone())
         };
-        self.goals.into_iter().map(|goal| Ok((goal.to_owned(), key(goal)?))).collect()
+        self.goals.iter().map(|&goal| Ok((goal.to_owned(), key(goal)?))).collect()
     }
 
     fn bundled_line(&self, name: &str, key: &str) -> Result<PlanLine> {
@@ -352,41 +325,6 @@ impl PlanLine {
     }
 }
 
-impl Made {
-    /// Image name to bytes of all its layers, uncompressed.
-    #[must_use]
-    pub fn image_bytes(&self) -> BTreeMap<String, u64> {
-        let named = self.facts.iter().filter_map(|(fact, bytes)| Some((fact.strip_prefix(images::BYTES)?, bytes)));
-        named.filter_map(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?))).collect()
-    }
-
-    fn of(entries: &BTreeMap<String, Entry>, form: BoxForm) -> Result<Self> {
-        let entry = |name: &str| entries.get(name).with_context(|| format!("artifact {name} is not there"));
-        let (node, kubernetes) = (entry(form.artifact())?, entry(KUBERNETES)?);
-        let facts = &node.manifest.facts;
-        let direct = (form == BoxForm::Libvirt).then(|| direct(node)).transpose()?;
-        Ok(Made {
-            box_file: node.dir.join(form.file()),
-            box_name: format!("provision-node-{}", &node.manifest.key[..16]),
-            box_sha256: node.manifest.sha256(form.file())?.to_owned(),
-            direct,
-            kubectl: kubernetes.dir.join("kubectl"),
-            images: node_box::digests_in(&node.manifest),
-            facts: facts.clone(),
-        })
-    }
-}
-
-fn direct(node: &Entry) -> Result<Direct> {
-    let gib = node.manifest.facts.get(node_box::GIB).context("the box's manifest does not say its disk's size")?;
-    Ok(Direct {
-        disk: node.dir.join(node_box::DISK),
-        disk_gib: gib.parse().context("read the disk's size in the box's manifest")?,
-        kernel: node.dir.join(node_box::KERNEL),
-        initrd: node.dir.join(node_box::INITRD),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +341,7 @@ mod tests {
                 debian_mirror: None,
                 outside: Outside::default(),
                 form,
+                archive: true,
             };
             let plan = Set::in_cache(Cache::at(dir.path().join("cache")), &spec).unwrap().plan().unwrap();
             assert!(plan.iter().all(|line| line.verdict == Verdict::Make), "{plan:?}");

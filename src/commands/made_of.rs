@@ -14,6 +14,7 @@ use crate::artifacts::unbundle;
 use crate::outside::Outside;
 use crate::paths;
 use crate::profile::Provider;
+use crate::profile::types::RuntimeManager;
 
 impl Session {
     /// Everything that is made for this profile.
@@ -44,6 +45,10 @@ impl Session {
 
     /// Puts what a bundle holds into the cache; from then on the lab is made of it.
     pub fn unpack(&self, bundle: &Path) -> Result<()> {
+        ensure!(
+            self.profile().runtime.manager == RuntimeManager::Containerd,
+            "a bundle holds no CRI-O, whose packages each node fetches from a network; allowed: runtime.manager = \"containerd\""
+        );
         let task = self.ui.task("bundle", format!("Unpack {}", bundle.display()));
         let kubernetes = &self.profile().kubernetes.version;
         let unpacked = unbundle::unpack(bundle, kubernetes, &Cache::of_user()?, &|text| task.say(text));
@@ -65,6 +70,14 @@ impl Session {
     #[must_use]
     pub fn choice_made(&self) -> Option<&Choice> {
         self.choice.get().filter(|choice| !choice.why.is_empty())
+    }
+
+    /// What the profile asks for and nobody has seen working.
+    #[must_use]
+    pub fn untried(&self) -> Option<&'static str> {
+        (self.profile().runtime.manager == RuntimeManager::Crio).then_some(
+            "runtime.manager = \"crio\" is untried: its packages were never seen, and no lab was made with it",
+        )
     }
 
     /// Where the profile's file is: what it names without a folder lies there too.
@@ -99,6 +112,7 @@ impl Session {
             debian_mirror: self.debian_mirror(),
             outside: self.outside()?,
             form: self.box_form(),
+            archive: self.profile().runtime.manager == RuntimeManager::Crio,
         })
     }
 

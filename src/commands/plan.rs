@@ -98,6 +98,9 @@ fn changes(session: &Session, emulated: bool, text: &mut String) -> Result<usize
 
     writeln!(text, "\nartifacts")?;
     let set = session.artifacts()?;
+    if let Some(untried) = session.untried() {
+        writeln!(text, "  {untried}")?;
+    }
     if let Some(choice) = session.choice_made() {
         writeln!(text, "  {choice}")?;
     }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::artifacts::choose::Choice;
-use crate::artifacts::set::Made;
+use crate::artifacts::made::{Archive, Made};
 use crate::host::acceleration::{self, Verdict};
 use crate::journal::{Entry, Journal};
 use crate::kubectl::Kubectl;
@@ -278,6 +278,9 @@ impl Session {
                     cluster_dns: profile.cluster_dns().to_string(),
                     kubernetes_version: profile.kubernetes.version.clone(),
                     reach: reach.clone(),
+                    runtime_manager: node.manager.name().into(),
+                    cri_socket: node.manager.socket().into(),
+                    crio_repository: profile.crio_repository(),
                     pause_image: pause_image.clone(),
                 })
             })
@@ -414,6 +417,7 @@ pub struct Parts {
     emulated: bool,
     lock: String,
     images: BTreeMap<String, String>,
+    archive: Option<Archive>,
     sizes: BTreeMap<String, u64>,
     payload: Option<Payload>,
 }
@@ -428,6 +432,7 @@ impl Parts {
             emulated,
             lock: Lock::read(&session.lock_file)?.map(|lock| lock.hash()).transpose()?.unwrap_or_default(),
             images: made.images.clone(),
+            archive: made.archive.clone(),
             sizes: made.image_bytes(),
             payload: session
                 .has_plain_machines()
@@ -448,6 +453,7 @@ impl Parts {
             emulated: self.emulated,
             lock: &self.lock,
             images: &self.images,
+            archive: self.archive.as_ref(),
             sizes: &self.sizes,
             payload: self.payload.as_ref(),
             ui: &session.ui,

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::Session;
 use super::session::Parts;
-use crate::artifacts::set::Made;
+use crate::artifacts::made::Made;
 use crate::host::preflight::{self, Room};
 use crate::journal::Entry;
 use crate::provider::{MachineState, Power, Provider};

@@ -10,7 +10,8 @@ use clap::Args;
 
 use super::session::{Parts, Session, boot_files};
 use super::snapshot;
-use crate::artifacts::set::{Made, Set};
+use crate::artifacts::made::Made;
+use crate::artifacts::set::Set;
 use crate::bench::store;
 use crate::host::acceleration::Verdict;
 use crate::host::{daemons, packages, preflight};
@@ -91,6 +92,9 @@ impl Up {
         if states.iter().any(|state| *state != MachineState::Running) {
             tell_acceleration(session, &acceleration);
             fits(session, provider.as_ref(), &states)?;
+        }
+        if let Some(untried) = session.untried() {
+            session.ui.warn(untried);
         }
         for proxy in session.outside()?.only_here() {
             session.ui.warn(&format!("the proxy {proxy} listens on this host only: nodes go without it"));

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use sha2::{Digest, Sha256};
 
-use super::types::{Access, BoxSource, NodeGroup, Profile, Provider, Role};
+use super::types::{Access, BoxSource, NodeGroup, Profile, Provider, Role, RuntimeManager};
 
 /// The first machine's place in the lab's network; the gateway has place 1.
 const FIRST_PLACE: u32 = 11;
@@ -23,6 +23,8 @@ pub struct NodeSpec {
     pub name: String,
     /// What it does in the cluster.
     pub role: Role,
+    /// What runs its containers.
+    pub manager: RuntimeManager,
     /// Virtual CPUs.
     pub cpus: u32,
     /// Memory in MiB.
@@ -63,6 +65,7 @@ impl Profile {
                 let name = format!("node{}", index + 1);
                 NodeSpec {
                     role: group.role,
+                    manager: self.runtime.manager,
                     cpus: group.cpus,
                     memory_mib: group.memory_mib,
                     disk_gib: group.disk_gib,
@@ -76,6 +79,13 @@ impl Profile {
                 }
             })
             .collect()
+    }
+
+    /// Where CRI-O comes from: the packages of this Kubernetes' minor version.
+    #[must_use]
+    pub fn crio_repository(&self) -> String {
+        let minor = self.kubernetes.version.split('.').take(2).collect::<Vec<_>>().join(".");
+        format!("{}/v{minor}/deb", self.mirrors.crio.trim_end_matches('/'))
     }
 
     /// How many nodes hold the control plane.

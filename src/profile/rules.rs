@@ -131,6 +131,10 @@ fn versions(profile: &Profile, table: &Table) -> Vec<Broken> {
     let fields = vec![field("kubernetes", "version"), field("runtime", "version")];
     let (kubernetes, containerd) = (&profile.kubernetes.version, &profile.runtime.version);
     let own = table.own_containerd().map(ToString::to_string).unwrap_or_default();
+    if profile.runtime.manager == RuntimeManager::Crio {
+        // Its minor version is Kubernetes' own.
+        return Vec::new();
+    }
     if let Some(text) = table.refuses(kubernetes, containerd) {
         vec![Broken { fields, text }]
     } else if *containerd != own {
@@ -141,12 +145,23 @@ fn versions(profile: &Profile, table: &Table) -> Vec<Broken> {
     }
 }
 
+/// What only containerd can.
 fn manager(profile: &Profile) -> Vec<Broken> {
     if profile.runtime.manager == RuntimeManager::Containerd {
         return Vec::new();
     }
-    let text = "runtime.manager is \"crio\"; allowed: containerd (CRI-O is not supported yet)".into();
-    vec![Broken { fields: vec![Path::default().key("runtime").key("manager")], text }]
+    let own = Path::default().key("runtime").key("manager");
+    let mut broken = Vec::new();
+    if !profile.mirrors.registries.is_empty() {
+        let text = "mirrors.registries are containerd's and runtime.manager is \"crio\"; allowed: \"\", or containerd";
+        let fields = vec![Path::default().key("mirrors").key("registries"), own.clone()];
+        broken.push(Broken { fields, text: text.into() });
+    }
+    if profile.provider == Provider::Hosts || profile.box_source != BoxSource::Build {
+        let text = "runtime.manager is \"crio\"; allowed: containerd, where the machines are not made from our box";
+        broken.push(Broken { fields: vec![own, Path::default().key("provider")], text: text.into() });
+    }
+    broken
 }
 
 fn firmware(profile: &Profile) -> Vec<Broken> {

@@ -310,8 +310,29 @@ pub struct Runtime {
 pub enum RuntimeManager {
     /// containerd 2.
     Containerd,
-    /// CRI-O; known, not supported yet.
+    /// CRI-O, from its project's own packages, which each node fetches; no lab
+    /// has been made with it yet.
     Crio,
+}
+
+impl RuntimeManager {
+    /// The name that profiles and the nodes' scripts use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Crio => "crio",
+        }
+    }
+
+    /// Where the kubelet finds it.
+    #[must_use]
+    pub fn socket(self) -> &'static str {
+        match self {
+            Self::Containerd => "unix:///run/containerd/containerd.sock",
+            Self::Crio => "unix:///var/run/crio/crio.sock",
+        }
+    }
 }
 
 /// The OCI runtime of the lab's RuntimeClass.
@@ -381,6 +402,9 @@ pub struct Mirrors {
     /// The release files of containerd.
     #[schemars(extend("format" = "url"))]
     pub containerd: String,
+    /// The Debian packages of CRI-O, a folder for each of its minor versions.
+    #[schemars(extend("format" = "url"))]
+    pub crio: String,
     /// The registry that has the images of a Kubernetes release.
     #[schemars(extend("format" = "url"))]
     pub images: String,

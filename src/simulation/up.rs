@@ -181,6 +181,7 @@ impl Host {
             lock: "",
             emulated: true,
             images: &BTreeMap::new(),
+            archive: None,
             sizes: &BTreeMap::new(),
             payload: None,
             ui,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::{Check, NodeFiles};
+use crate::artifacts::made::Archive;
 use crate::cluster::Cluster;
 use crate::interrupt::{self, Interrupted};
 use crate::journal::Journal;
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub lock: &'a str,
     /// Image name to manifest digest, as preloaded.
     pub images: &'a BTreeMap<String, String>,
+    /// The images, for nodes that they are sent to.
+    pub archive: Option<&'a Archive>,
     /// Image name to bytes of all its layers.
     pub sizes: &'a BTreeMap<String, u64>,
     /// What is put on machines that do not come with it.

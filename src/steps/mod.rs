@@ -20,6 +20,7 @@ mod fetch_kubeconfig;
 mod install_files;
 mod join_cluster;
 mod join_token;
+mod load_images;
 pub mod machines;
 mod node_files;
 mod on_node;
@@ -89,6 +90,8 @@ pub fn all() -> Vec<Box<dyn Step>> {
         Box::new(deliver_programs::DeliverPrograms),
         Box::new(on_node::PREPARE_SYSTEM),
         Box::new(on_node::INSTALL_RUNTIME),
+        Box::new(on_node::INSTALL_CRIO),
+        Box::new(load_images::LoadImages),
         Box::new(on_node::CONFIGURE_NETWORK),
         Box::new(on_node::SHARE_API_ADDRESS),
         Box::new(on_node::INIT_CONTROL_PLANE),

@@ -61,6 +61,12 @@ pub struct NodeValues {
     /// How it reaches the outside.
     #[serde(flatten)]
     pub reach: Reach,
+    /// What runs containers: `containerd` or `crio`.
+    pub runtime_manager: String,
+    /// Where the kubelet finds it.
+    pub cri_socket: String,
+    /// The Debian packages of CRI-O, of this Kubernetes' minor version.
+    pub crio_repository: String,
     /// The image of a pod's first process, which kubeadm of that version names.
     pub pause_image: String,
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Check, Context, Step};
 use crate::node::{Node, ScriptFailed};
+use crate::profile::types::RuntimeManager;
 use crate::profile::{NodeSpec, Role};
 use crate::secrets;
 use crate::ui::Task;
@@ -28,6 +29,8 @@ enum Where {
     All,
     /// Those whose system comes without a node's packages.
     Plain,
+    /// Those whose containers this one runs.
+    Managed(RuntimeManager),
     /// The one on which the cluster begins.
     First,
     /// Those that hold the control plane, where there are several.
@@ -40,6 +43,7 @@ impl Where {
         match self {
             Self::All => true,
             Self::Plain => spec.plain,
+            Self::Managed(manager) => spec.manager == manager,
             Self::First => nodes.first().is_some_and(|first| first.name == spec.name),
             Self::ControlPlanes => spec.role == Role::ControlPlane && several(),
         }
@@ -55,8 +59,14 @@ pub const PREPARE_SYSTEM: OnNode = OnNode { name: "prepare_system", title: "Prep
 pub const REACH_OUTSIDE: OnNode =
     OnNode { name: "reach_outside", title: "Set proxies, authorities and registry mirrors", on: Where::All };
 /// containerd with runc and crun, crun with WasmEdge.
-pub const INSTALL_RUNTIME: OnNode =
-    OnNode { name: "install_runtime", title: "Set up and check the container runtime", on: Where::All };
+pub const INSTALL_RUNTIME: OnNode = OnNode {
+    name: "install_runtime",
+    title: "Set up and check the container runtime",
+    on: Where::Managed(RuntimeManager::Containerd),
+};
+/// CRI-O in its place.
+pub const INSTALL_CRIO: OnNode =
+    OnNode { name: "install_crio", title: "Install, set up and check CRI-O", on: Where::Managed(RuntimeManager::Crio) };
 /// The CNI configuration.
 pub const CONFIGURE_NETWORK: OnNode =
     OnNode { name: "configure_network", title: "Configure the pod network", on: Where::All };
@@ -70,11 +80,12 @@ pub const INIT_CONTROL_PLANE: OnNode =
 pub const START_ADDONS: OnNode = OnNode { name: "start_addons", title: "Start CoreDNS and kube-proxy", on: Where::All };
 
 /// Every script that has a `check`.
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 10] = [
     INSTALL_PACKAGES.name,
     PREPARE_SYSTEM.name,
     REACH_OUTSIDE.name,
     INSTALL_RUNTIME.name,
+    INSTALL_CRIO.name,
     CONFIGURE_NETWORK.name,
     SHARE_API_ADDRESS.name,
     INIT_CONTROL_PLANE.name,

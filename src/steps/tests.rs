@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::kubectl::Kubectl;
 use crate::lab::Lab;
 use crate::node::{Node, Output};
+use crate::profile::types::RuntimeManager;
 use crate::profile::{self, Role};
 use crate::ui::{Mode, Ui};
 
@@ -83,6 +84,9 @@ pub(crate) fn values(emulated: bool) -> NodeValues {
         service_cidr: "10.96.0.0/12".into(),
         cluster_dns: "10.96.0.10".into(),
         reach: Reach::default(),
+        runtime_manager: "containerd".into(),
+        cri_socket: "unix:///run/containerd/containerd.sock".into(),
+        crio_repository: "https://crio.example/v1.37/deb".into(),
         pause_image: "registry.k8s.io/pause:3.10.2".into(),
         kubernetes_version: "1.37.2".into(),
     }
@@ -110,6 +114,7 @@ fn with_context(nodes: &[Box<dyn Node>], test: impl FnOnce(&Context)) {
         emulated: true,
         lock: "",
         images: &BTreeMap::new(),
+        archive: None,
         sizes: &BTreeMap::new(),
         payload: None,
         ui: &ui,
@@ -204,6 +209,39 @@ fn the_rendered_env_file_is_what_scripts_expect() {
                 .join("\n")
         );
     });
+}
+
+#[test]
+fn a_node_is_configured_for_the_manager_that_it_has() {
+    let own = NodeFiles::render(&values(false)).unwrap();
+    assert_eq!(own.get("files/crio.conf"), None);
+    let values = NodeValues {
+        runtime_manager: "crio".into(),
+        cri_socket: RuntimeManager::Crio.socket().into(),
+        ..values(false)
+    };
+    let files = NodeFiles::render(&values).unwrap();
+    let crio: toml::Table = files.get("files/crio.conf").unwrap().parse().unwrap();
+    let handlers = &crio["crio"]["runtime"]["runtimes"];
+    assert_eq!(handlers["crun"]["runtime_path"].as_str(), Some("/usr/bin/crun"));
+    assert_eq!(crio["crio"]["image"]["pause_image"].as_str(), Some(values.pause_image.as_str()));
+    let kubeadm = files.get("files/kubeadm.yaml").unwrap();
+    assert_eq!(kubeadm.matches("unix:///var/run/crio/crio.sock").count(), 2);
+    assert!(!kubeadm.contains("unix:///run/containerd"));
+}
+
+#[test]
+fn only_one_manager_is_set_up() {
+    let steps = all();
+    let concerned = |manager| {
+        let mut profile = profile::default_profile();
+        profile.runtime.manager = manager;
+        let nodes = profile.nodes();
+        let names = steps.iter().filter(|step| step.concerns(&nodes)).map(|step| step.name());
+        names.filter(|name| ["install_runtime", "install_crio", "load_images"].contains(name)).collect::<Vec<_>>()
+    };
+    assert_eq!(concerned(RuntimeManager::Containerd), ["install_runtime"]);
+    assert_eq!(concerned(RuntimeManager::Crio), ["install_crio", "load_images"]);
 }
 
 #[test]

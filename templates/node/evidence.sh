@@ -5,13 +5,15 @@
 set -euo pipefail
 
 : "${1:?usage: evidence.sh CONTAINER_ID}"
-bundle=/run/containerd/io.containerd.runtime.v2.task/k8s.io/$1
+# shellcheck source=/dev/null
+source "${BASH_SOURCE[0]%/*}/manager.sh"
+bundle=${bundles:?}/$1${inside?}
 
-if [[ ! -r $bundle/init.pid ]]; then
+if [[ ! -r $bundle/${pidfile:?} ]]; then
   echo "running=0"
   exit 0
 fi
-pid=$(<"$bundle/init.pid")
+pid=$(<"$bundle/$pidfile")
 if [[ ! -d /proc/$pid ]]; then
   echo "running=0"
   exit 0
@@ -44,6 +46,4 @@ if [[ $config =~ \"module\.wasm\.image/variant\":\ *\"([^\"]*)\" ]]; then
   variant=${BASH_REMATCH[1]}
 fi
 echo "variant=$variant"
-runtime=
-[[ -r $bundle/runtime ]] && runtime=$(<"$bundle/runtime")
-echo "runtime=$runtime"
+echo "runtime=$(runtime_of "$bundle" "$pid")"

@@ -25,7 +25,7 @@ late() {
 
 # The API is asked by curl: kubectl alone takes a second to start on an emulated machine.
 # shellcheck source=/dev/null
-source /opt/provision/node.env
+source /opt/provision/manager.sh
 umask 077
 keys=/run/provision-admin
 admin=/etc/kubernetes/admin.conf
@@ -80,13 +80,13 @@ done
 
 # The rest is read afterwards: files remember when they came.
 born() { stat --format=%.6Y "$1" | tr -d .; }
-container=
-for scope in "${cgroup:?the pod has no cgroup}"/cri-containerd-*.scope; do
-  id=${scope##*cri-containerd-}
+container='' containergroup=''
+for own in "${cgroup:?the pod has no cgroup}"/"${scope:?}"-*.scope; do
+  id=${own##*/"$scope"-}
   id=${id%.scope}
-  bundle=/run/containerd/io.containerd.runtime.v2.task/k8s.io/$id
-  if [[ -r $bundle/config.json && $(<"$bundle/config.json") == *'"io.kubernetes.cri.container-type":"container"'* ]]; then
-    container=$id
+  bundle=${bundles:?}/$id${inside?}
+  if [[ -r $bundle/config.json && $(<"$bundle/config.json") =~ ${is_container:?} ]]; then
+    container=$id containergroup=$own
     created=$(born "$bundle/config.json")
   fi
 done
@@ -97,4 +97,4 @@ while read -r time _ _ line; do
 done <"${logs[0]}"
 
 printf '%s=%s\n' asked "$asked" scheduled "$scheduled" created "${created:?no container of the pod}" \
-  listening "$listening" answered "$answered" ip "$ip" uid "$uid" container "$container" cgroup "$cgroup"
+  listening "$listening" answered "$answered" ip "$ip" uid "$uid" container "$container" containergroup "$containergroup" cgroup "$cgroup"

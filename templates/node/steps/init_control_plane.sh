@@ -39,7 +39,7 @@ clean() {
   [[ -d /etc/kubernetes/pki || -d /var/lib/etcd/member ]] || return 0
   say "taking back an unfinished kubeadm init"
   rm -rf $held
-  kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock >/dev/null 2>&1 ||
+  kubeadm reset --force --cri-socket "${CRI_SOCKET:?}" >/dev/null 2>&1 ||
     fail "kubeadm reset failed: make the node again"
 }
 

@@ -18,17 +18,9 @@ check() {
 
 # Names each link of the chain that is missing; fails if any is.
 verify() {
-  local missing=() features loader effective
-  features=$(crun --version) || fail "crun does not start: $features"
-  [[ $features == *+WASM:wasmedge* ]] || missing+=("crun is built without WasmEdge (+WASM:wasmedge)")
-  # The dynamic loader complains about a library that it cannot preload.
-  loader=$(LD_PRELOAD=libwasmedge.so.0 /usr/bin/true 2>&1) || true
-  [[ -z $loader ]] || missing+=("libwasmedge.so.0 does not load: $loader")
-  [[ -x /usr/sbin/runc ]] || missing+=("runc is not at /usr/sbin/runc")
-  local plugin
-  for plugin in bridge host-local portmap loopback; do
-    [[ -x /usr/lib/cni/$plugin ]] || missing+=("the CNI plug-in $plugin is not in /usr/lib/cni")
-  done
+  local missing=() told effective
+  told=$(missing_links)
+  [[ -z $told ]] || mapfile -t missing <<<"$told"
 
   effective=$(containerd config dump 2>&1) || fail "containerd refuses $config: $effective"
   local prefix="[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes" handler

@@ -24,7 +24,7 @@ clean() {
   [[ -e /etc/kubernetes/kubelet.conf || -e /etc/kubernetes/bootstrap-kubelet.conf || -d /etc/kubernetes/pki ]] || return 0
   say "taking back an earlier join"
   rm -f "$made"
-  kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock >/dev/null 2>&1 ||
+  kubeadm reset --force --cri-socket "${CRI_SOCKET:?}" >/dev/null 2>&1 ||
     fail "kubeadm reset failed: make the node again"
 }
 

@@ -74,6 +74,21 @@ patient() {
   fi
 }
 
+# missing_links: a line for each thing that a WebAssembly pod needs, whoever
+# manages it, and that is not there.
+missing_links() {
+  local features loader plugin
+  features=$(crun --version) || fail "crun does not start: $features"
+  [[ $features == *+WASM:wasmedge* ]] || say "crun is built without WasmEdge (+WASM:wasmedge)"
+  # The dynamic loader complains about a library that it cannot preload.
+  loader=$(LD_PRELOAD=libwasmedge.so.0 /usr/bin/true 2>&1) || true
+  [[ -z $loader ]] || say "libwasmedge.so.0 does not load: $loader"
+  [[ -x /usr/sbin/runc ]] || say "runc is not at /usr/sbin/runc"
+  for plugin in bridge host-local portmap loopback; do
+    [[ -x /usr/lib/cni/$plugin ]] || say "the CNI plug-in $plugin is not in /usr/lib/cni"
+  done
+}
+
 # Ends what an earlier step still does here: its caller may have died, or lost
 # the connection, and gone on by calling again. Its whole process group goes.
 # The lock is held by all that this step starts, until the last of it has ended.

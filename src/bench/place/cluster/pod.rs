@@ -19,8 +19,10 @@ pub struct ClusterServer<'a> {
     start: Start,
     address: String,
     container: String,
-    /// The pod's cgroup; its container's is below.
+    /// The pod's cgroup.
     group: String,
+    /// Its container's.
+    container_group: String,
 }
 
 impl<'a> ClusterServer<'a> {
@@ -59,11 +61,8 @@ impl<'a> ClusterServer<'a> {
             address: format!("{}:{PORT}", text("ip")?),
             container: text("container")?.to_owned(),
             group: text("cgroup")?.to_owned(),
+            container_group: text("containergroup")?.to_owned(),
         })
-    }
-
-    fn container_group(&self) -> String {
-        format!("{}/cri-containerd-{}.scope", self.group, self.container)
     }
 
     /// Memory of the whole pod, KiB.
@@ -90,7 +89,7 @@ impl Server for ClusterServer<'_> {
     }
 
     fn memory(&self) -> Result<(u64, u64)> {
-        let group = self.container_group();
+        let group = &self.container_group;
         Ok((
             self.bytes(&format!("{group}/memory.current"))? / 1024,
             self.bytes(&format!("{group}/memory.peak"))? / 1024,
@@ -98,7 +97,7 @@ impl Server for ClusterServer<'_> {
     }
 
     fn measure(&mut self, asks: &[Ask]) -> Result<Vec<Taken>> {
-        let (reports, samples) = job::run(self.cluster, &self.name, &self.address, &self.container_group(), asks)?;
+        let (reports, samples) = job::run(self.cluster, &self.name, &self.address, &self.container_group, asks)?;
         ensure!(
             reports.len() == asks.len(),
             "the generator measured {} of {} loads on pod {}",
