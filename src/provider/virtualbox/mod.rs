@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::{Identity, MachineState, Power as _};
-use crate::process::{self, Cmd};
+use crate::interrupt;
+use crate::process::{self, Captured, Cmd};
 use crate::profile::types::Firmware;
 
 pub mod failures;
@@ -46,10 +47,27 @@ fn manage(args: &[&str]) -> Cmd {
     Cmd::new("VBoxManage").args(args).env("LC_ALL", "C")
 }
 
+/// How often VirtualBox is asked whose server was just ending.
+const ASKED: u32 = 5;
+
+/// What `VBoxManage` answers to a question. Its server ends by itself soon after
+/// nobody asks any more; who asks at that moment gets none.
+fn ask(args: &[&str]) -> Result<Captured> {
+    for _ in 1..ASKED {
+        let output = manage(args).output()?;
+        if output.status.success() || !output.stderr.contains("the VirtualBox COM server is not running") {
+            return Ok(output);
+        }
+        interrupt::check()?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    manage(args).output()
+}
+
 /// All that VirtualBox knows of a machine, by its own names of things; `None`
 /// if there is no such machine.
 pub fn machine(name: &str) -> Result<Option<BTreeMap<String, String>>> {
-    let output = manage(&["showvminfo", name, "--machinereadable"]).output()?;
+    let output = ask(&["showvminfo", name, "--machinereadable"])?;
     if output.status.success() {
         return Ok(Some(values(&output.stdout)));
     }
@@ -67,8 +85,11 @@ fn values(text: &str) -> BTreeMap<String, String> {
 
 /// Names of all machines.
 pub fn machines() -> Result<Vec<String>> {
-    let text = manage(&["list", "vms"]).read().context("list VirtualBox's machines")?;
-    Ok(names(&text))
+    let output = ask(&["list", "vms"])?;
+    if !output.status.success() {
+        bail!("list VirtualBox's machines: {}", output.stderr.trim());
+    }
+    Ok(names(&output.stdout))
 }
 
 /// `"name" {uuid}`, a line each.
