@@ -78,10 +78,11 @@ impl Up {
 
         let consent = packages::Consent::detect(self.yes, session.ui.is_json());
         let job = packages::Job::Lab(session.profile().provider);
-        match &self.bundle {
+        if self.bundle.is_some() || session.lab.bundle().is_file() {
             // Nothing is to be built, and nothing can be installed without a network.
-            Some(_) => packages::must_run(job)?,
-            None => packages::offer(&session.ui, job, consent, &session.lab.log("apt"))?,
+            packages::must_run(job)?;
+        } else {
+            packages::offer(&session.ui, job, consent, &session.lab.log("apt"))?;
         }
         if session.profile().provider == Provider::Libvirt {
             daemons::ensure_libvirt(&session.ui)?;
