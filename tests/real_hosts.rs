@@ -374,17 +374,24 @@ fn scripts_and_programs_are_sent_by_sudo_resumed_and_checked() {
     {
         provision::paths::write_atomic(&tree.join(file), &bytes, mode).unwrap();
     }
+    let pack = |file: PathBuf| {
+        let tar = Cmd::new("tar").arg("-cf").arg(&file).arg("-C").arg(&tree);
+        tar.args(["usr/local/bin", "var/lib/containerd"]).read().unwrap();
+        let sum = Cmd::new("sha256sum").arg(&file).read().unwrap();
+        Payload { file, sha256: sum.split(' ').next().unwrap().into() }
+    };
+    let lacking = pack(server.path("lacking.tar"));
+    std::os::unix::fs::symlink("kubernetes", tree.join("usr/local/bin/kubelet")).unwrap();
     let file = server.path("payload.tar");
-    Cmd::new("tar")
-        .arg("-cf")
-        .arg(&file)
-        .arg("-C")
-        .arg(&tree)
-        .args(["usr/local/bin", "var/lib/containerd"])
-        .read()
-        .unwrap();
-    let sum = Cmd::new("sha256sum").arg(&file).read().unwrap();
-    let payload = Payload { file: file.clone(), sha256: sum.split(' ').next().unwrap().into() };
+    let payload = pack(file.clone());
+
+    with_steps(&server, Some(&lacking), |cx| {
+        run(cx, "install_files").unwrap();
+        let error = format!("{:#}", run(cx, "deliver_programs").unwrap_err());
+        assert!(error.contains("node1: what was sent holds no kubelet"), "{error}");
+        let has = cx.nodes[0].read("bash /opt/provision/deliver.sh has", b"").unwrap();
+        assert_eq!(has, "", "it counts as delivered");
+    });
 
     with_steps(&server, Some(&payload), |cx| {
         run(cx, "install_files").unwrap();
@@ -402,7 +409,7 @@ fn scripts_and_programs_are_sent_by_sudo_resumed_and_checked() {
         let found = cx.nodes[0]
             .read("cd / && sha256sum usr/local/bin/* var/lib/containerd/store | cut -d' ' -f1 | uniq -c", b"");
         let digest = Cmd::new("sha256sum").arg(tree.join("usr/local/bin/kubernetes")).read().unwrap();
-        assert_eq!(found.unwrap().trim(), format!("3 {}", digest.split(' ').next().unwrap()));
+        assert_eq!(found.unwrap().trim(), format!("4 {}", digest.split(' ').next().unwrap()));
         assert_eq!(deliver("has", b"").trim(), payload.sha256);
         let left = cx.nodes[0].read("ls /var/lib/provision", b"").unwrap();
         assert_eq!(left, "delivered\n");

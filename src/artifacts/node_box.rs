@@ -28,9 +28,8 @@ pub const BOX: &str = "node.box";
 /// The fact that holds the disk's size in GiB.
 pub const GIB: &str = "disk_gib";
 
-const TREE: &str = include_str!("scripts/box_tree.sh");
-pub(super) const ONE_KUBERNETES: &str = include_str!("scripts/one_kubernetes.sh");
 const IMPORT: &str = include_str!("scripts/import_images.sh");
+const PROGRAMS: &str = include_str!("scripts/programs.sh");
 const WRITE_DISK: &str = include_str!("scripts/box_disk.sh");
 const CUSTOMIZE: &str = include_str!("../../templates/box/customize.sh");
 const SYSTEM: &str = include_str!("../../templates/node/system.sh");
@@ -91,12 +90,7 @@ impl Artifact for NodeBox {
 
 /// The recipes of [`fill_tree`], for the inputs of what calls it.
 pub(super) fn tree_inputs(inputs: Inputs) -> Inputs {
-    inputs
-        .file("tree", TREE.as_bytes())
-        .file("import", IMPORT.as_bytes())
-        .file("customize", CUSTOMIZE.as_bytes())
-        .file("system", SYSTEM.as_bytes())
-        .file("one kubernetes", ONE_KUBERNETES.as_bytes())
+    preload_inputs(inputs).file("customize", CUSTOMIZE.as_bytes()).file("system", SYSTEM.as_bytes())
 }
 
 /// A script that runs as root of the tree's namespace.
@@ -109,12 +103,10 @@ pub(super) fn inside(cx: &Making, name: &str, script: &str) -> Result<Cmd> {
 /// folder. What the images are is recorded.
 pub(super) fn fill_tree(cx: &Making, root: &str) -> Result<PathBuf> {
     let tree = cx.work().join("tree");
-    let containerd = cx.need("containerd")?;
-    let copy = inside(cx, "box_tree.sh", TREE)?.arg(cx.need(root)?.join(root::TREE)).arg(&tree);
-    cx.timed("copy", || cx.run(&copy.arg(cx.need("kubernetes")?).arg(containerd)))?;
+    let copy = Namespace::detect().command().args(["cp", "-a", "--reflink=auto"]);
+    cx.timed("copy", || cx.run(&copy.arg(cx.need(root)?.join(root::TREE)).arg(&tree)))?;
 
     preload(cx, &tree)?;
-    cx.run(&inside(cx, "one_kubernetes.sh", ONE_KUBERNETES)?.arg(&tree))?;
     // The one sources the other, beside it.
     cx.script("system.sh", SYSTEM)?;
     let customize = inside(cx, "customize.sh", CUSTOMIZE)?.arg(&tree);
@@ -123,12 +115,14 @@ pub(super) fn fill_tree(cx: &Making, root: &str) -> Result<PathBuf> {
 }
 
 /// Imports the images into the store of `tree`'s containerd, at host speed, and
-/// records what they are.
+/// records what they are; then puts the programs beside them.
 pub(super) fn preload(cx: &Making, tree: &Path) -> Result<()> {
     let archive = cx.need(images::NAME)?.join(images::ARCHIVE);
     let import =
         inside(cx, "import_images.sh", IMPORT)?.arg(tree).arg(archive).arg(cx.need("containerd")?).arg(cx.work());
     cx.timed("preload", || cx.run(&import))?;
+    let programs = inside(cx, "programs.sh", PROGRAMS)?.arg(tree).arg(cx.need("kubernetes")?);
+    cx.run(&programs.arg(cx.need("containerd")?))?;
     let wanted = image_digests(cx.need(images::NAME)?)?;
     check_imported(&paths::read(&cx.work().join("imported"))?, &wanted)?;
     for (name, digest) in wanted {
@@ -143,7 +137,7 @@ pub(super) fn preload(cx: &Making, tree: &Path) -> Result<()> {
 
 /// The recipe of [`preload`], for the inputs of what calls it.
 pub(super) fn preload_inputs(inputs: Inputs) -> Inputs {
-    inputs.file("import", IMPORT.as_bytes())
+    inputs.file("import", IMPORT.as_bytes()).file("programs", PROGRAMS.as_bytes())
 }
 
 /// The images by name with their manifest digests, as the manifest in `dir`

@@ -31,7 +31,7 @@ impl Artifact for Payload {
 
     fn inputs(&self) -> Inputs {
         let inputs = Inputs::new().with("arch", std::env::consts::ARCH).file("pack", PACK.as_bytes());
-        node_box::preload_inputs(inputs).file("one kubernetes", node_box::ONE_KUBERNETES.as_bytes())
+        node_box::preload_inputs(inputs)
     }
 
     fn needs(&self) -> Vec<&str> {
@@ -52,9 +52,7 @@ impl Artifact for Payload {
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
         let tree = cx.work().join("tree");
         node_box::preload(cx, &tree)?;
-        cx.script("one_kubernetes.sh", node_box::ONE_KUBERNETES)?;
-        let pack = Namespace::detect().command().arg("bash").arg(cx.script("payload.sh", PACK)?);
-        let pack = pack.arg(&tree).arg(cx.need("kubernetes")?).arg(cx.need("containerd")?).arg(into.join(ARCHIVE));
+        let pack = node_box::inside(cx, "payload.sh", PACK)?.arg(&tree).arg(into.join(ARCHIVE));
         cx.timed("pack", || cx.run(&pack))
     }
 }

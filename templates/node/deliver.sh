@@ -16,7 +16,7 @@ store=/var/lib/containerd
 part=$stamps/payload-${2-}.part
 case ${1-} in
 has)
-  if [[ -s $delivered && -x /usr/local/bin/kubernetes && -x /usr/local/bin/containerd && -d $store ]]; then
+  if [[ -s $delivered && -x /usr/local/bin/kubelet && -x /usr/local/bin/containerd && -d $store ]]; then
     cat $delivered
   fi
   ;;
@@ -49,6 +49,7 @@ unpack)
   rm -rf $store $delivered
   tar -x -p --numeric-owner --no-overwrite-dir -C / -f "$part"
   rm -f "$part"
+  [[ -x /usr/local/bin/kubelet ]] || fail "what was sent holds no kubelet"
   printf '%s\n' "$2" >$delivered.new
   mv $delivered.new $delivered
   ;;
