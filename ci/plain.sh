@@ -7,6 +7,7 @@ source "${BASH_SOURCE[0]%/*}/lib.sh"
 plain_port=8163
 plain_packages='linux-image-cloud-amd64,initramfs-tools,zstd,systemd-sysv,udev,dbus,openssh-server,sudo,netbase,grub-pc-bin,grub-common'
 
+# A check runs it, where `set -e` does not hold.
 make_plain() {
   rm -f "$cache"/plain-*.tar
   # shellcheck disable=SC2016 # mmdebstrap hands the tree to its hooks as $1
@@ -16,8 +17,8 @@ make_plain() {
     --customize-hook='printf "virtio_blk\nvirtio_pci\n" >>"$1/etc/initramfs-tools/modules"; chroot "$1" update-initramfs -u -k all' \
     --customize-hook='chroot "$1" systemctl enable systemd-networkd ssh' \
     --customize-hook='rm -f "$1"/etc/ssh/ssh_host_*' \
-    trixie "$plain_image.new" ${PROVISION_DEBIAN_MIRROR:+"$PROVISION_DEBIAN_MIRROR"}
-  mv "$plain_image.new" "$plain_image"
+    trixie "$plain_image.new" ${PROVISION_DEBIAN_MIRROR:+"$PROVISION_DEBIAN_MIRROR"} &&
+    mv "$plain_image.new" "$plain_image"
 }
 plain_image=$cache/plain-$({ declare -f make_plain && echo "$plain_packages"; } | sha256sum | cut -c1-16).tar
 
