@@ -63,7 +63,12 @@ has() {
   return 1
 }
 
+# lacks FILE PATTERN: FILE is there, and no line of it matches.
 lacks() {
+  [[ -r $1 ]] || {
+    echo "there is no $1"
+    return 1
+  }
   ! grep -E -- "$2" "$1"
 }
 
@@ -73,22 +78,57 @@ equal() {
   return 1
 }
 
-# ends MINUTES STATUS NAME COMMAND...: the command must end with STATUS; what it
-# prints is in $work/NAME.out and $work/NAME.err, its time in $seconds.
-ends() {
-  local minutes=$1 wanted=$2 name=$3 status=0 started=${EPOCHREALTIME/./}
-  shift 3
+# tries N SECONDS COMMAND...: runs it until it succeeds, N times at most, SECONDS
+# between; says nothing, or what the last one said if none does.
+tries() {
+  local left=$1 pause=$2
+  shift 2
+  until "$@" >"$work/try" 2>&1; do
+    ((--left > 0)) || {
+      tail -n 40 "$work/try"
+      return 1
+    }
+    sleep "$pause"
+  done
+}
+
+# attempt MINUTES NAME COMMAND...: what it prints is in $work/NAME.out and
+# $work/NAME.err, its exit status in $status, its time in $seconds.
+attempt() {
+  local minutes=$1 name=$2 started=${EPOCHREALTIME/./}
+  shift 2
+  status=0
   timeout --kill-after=30 "${minutes}m" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
   # shellcheck disable=SC2034 # for those who source this file
   seconds=$(awk "BEGIN { printf \"%.1f\", (${EPOCHREALTIME/./} - $started) / 1e6 }")
   sed 's/^/    /' "$work/$name.err"
   echo "${*##*/}: exit status $status after $seconds s"
+}
+
+# ends MINUTES STATUS NAME COMMAND...: the same, and it must end with STATUS.
+ends() {
+  local wanted=$2
+  attempt "$1" "$3" "${@:4}"
+  shift 3
   ok "${*##*/} ends with $wanted" equal "$status" "$wanted"
 }
 
 # run MINUTES STATUS NAME ARGUMENTS...: the same of $program.
 run() {
   ends "$1" "$2" "$3" "$program" "${@:4}"
+}
+
+# ended SECONDS: $beside, which runs beside the script, must end within them; its
+# exit status is in $status.
+ended() {
+  local deadline=$((SECONDS + $1))
+  while kill -0 "$beside" 2>/dev/null; do
+    ((SECONDS < deadline)) || die "provision did not end within $1 s"
+    sleep 0.05
+  done
+  status=0
+  wait "$beside" || status=$?
+  beside=
 }
 
 # result STATUS: the last line, and the script's end.
