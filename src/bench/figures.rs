@@ -12,7 +12,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use super::design::{Load, Measure};
 use super::loadgen::{Errors, Phase, Report};
 use super::place::Taken;
-use super::run::{Figures, Percentiles, PhaseTimes};
+use super::run::{Compared, Figures, Percentiles, PhaseTimes};
 
 /// A block's figures of one measure.
 #[must_use]
@@ -20,6 +20,7 @@ pub fn of(measure: &Measure, taken: &Taken) -> Figures {
     let report = &taken.report;
     let open = matches!(measure.load, Load::Open { .. });
     let times = report.latency_corrected.as_ref().unwrap_or(&report.latency_uncorrected);
+    let Compared { rate, p50_ms, p99_ms, cpu_us_per_request } = compared(report, taken.cpu_us);
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     Figures {
         measure: measure.name.clone(),
@@ -27,19 +28,32 @@ pub fn of(measure: &Measure, taken: &Taken) -> Figures {
         succeeded: report.succeeded,
         errors: errors(&report.errors),
         error_examples: report.error_examples.iter().map(|example| example.message.clone()).collect(),
-        rate: report.requests_per_second,
-        p50_ms: times.p50_ms,
+        rate,
+        p50_ms,
         p90_ms: times.p90_ms,
-        p99_ms: times.p99_ms,
+        p99_ms,
         uncorrected: open.then(|| percentiles(&report.latency_uncorrected)),
         phases_p95: phases(report, |phase| phase.p95_ms),
         phases_mean: phases(report, |phase| phase.mean_ms),
-        cpu_us_per_request: if report.succeeded == 0 { 0.0 } else { taken.cpu_us / report.succeeded as f64 },
+        cpu_us_per_request,
         server_busy: if taken.seconds > 0.0 { taken.cpu_us / 1e6 / taken.seconds } else { 0.0 },
         generator_busy: report.generator_busy,
         late_share: report.open_loop.as_ref().map(|open| share(open.late_starts, open.scheduled)),
         steal: taken.steal,
         throttled: taken.throttled,
+        parts: taken.parts.clone(),
+    }
+}
+
+/// What of a load is compared with the control's.
+#[must_use]
+pub fn compared(report: &Report, cpu_us: f64) -> Compared {
+    let times = report.latency_corrected.as_ref().unwrap_or(&report.latency_uncorrected);
+    Compared {
+        rate: report.requests_per_second,
+        p50_ms: times.p50_ms,
+        p99_ms: times.p99_ms,
+        cpu_us_per_request: if report.succeeded == 0 { 0.0 } else { cpu_us / report.succeeded as f64 },
     }
 }
 

@@ -14,10 +14,16 @@ use crate::canary;
 use crate::proof::Evidence;
 use crate::ui::Task;
 
-/// Parts of each load where servers run side by side. Even: with every second
-/// pass in reverse each lane has the same place on average, so that a machine
-/// that gets slower favours none.
-const PASSES: usize = 2;
+/// How often a load goes round where servers run side by side. Even: with every
+/// second pass in reverse each lane has the same place on average, so that a
+/// machine that gets slower favours none. Ten parts of a second's load are a
+/// tenth of a second each: what a shared machine does to one of them it rarely
+/// does to the next.
+const PASSES: usize = 10;
+/// Passes of a load whose tenth has too few requests: one there, one back.
+const FEW_PASSES: usize = 2;
+/// Requests that a part needs.
+const ENOUGH: f64 = 100.0;
 
 /// What every round is carried out with.
 pub(super) struct Rounds<'a> {
@@ -96,8 +102,11 @@ impl<'a> Rounds<'a> {
                 let order: Vec<usize> = if pass % 2 == 0 { there.collect() } else { there.rev().collect() };
                 for lane in order {
                     let (ready, _, _) = &mut open[lane];
-                    let ask = part(self.ask(wanted, ready.entry.arm, index)?, pass);
-                    parts[lane].push(measure(ready, ask)?);
+                    let ask = self.ask(wanted, ready.entry.arm, index)?;
+                    let count = self.parts(wanted, ready.entry.arm, &ask);
+                    if pass % (PASSES / count) == 0 {
+                        parts[lane].push(measure(ready, part(ask, pass, count))?);
+                    }
                 }
             }
             for ((_, _, taken), parts) in open.iter_mut().zip(parts) {
@@ -105,6 +114,18 @@ impl<'a> Rounds<'a> {
             }
         }
         open.iter().map(|(ready, canary_us, taken)| self.close(ready, *canary_us, taken, pool)).collect()
+    }
+
+    /// In how many parts a load is taken; they are equal in length.
+    fn parts(&self, measure: &Measure, arm: &dyn Arm, ask: &Ask) -> usize {
+        let requests = match ask.shape {
+            Shape::Count(count) => f64::from(count),
+            Shape::Open { rate, seconds, .. } => rate * seconds,
+            Shape::Closed { seconds, .. } => {
+                self.capacities.get(&(measure.route.clone(), arm.name())).map_or(0.0, |capacity| capacity * seconds)
+            }
+        };
+        if requests >= ENOUGH * PASSES as f64 { PASSES } else { FEW_PASSES }
     }
 
     fn close(&self, ready: &Ready, canary_us: u64, taken: &[Taken], pool: &mut Pool) -> Result<Block> {
@@ -171,9 +192,9 @@ fn measure(ready: &mut Ready, ask: Ask) -> Result<Taken> {
     Ok(taken.remove(0))
 }
 
-/// One of the parts of a load; a server that was just loaded is warm soon.
-fn part(ask: Ask, pass: usize) -> Ask {
-    let share = |seconds: f64| seconds / PASSES as f64;
+/// One of `count` parts of a load; a server that was just loaded is warm soon.
+fn part(ask: Ask, pass: usize, count: usize) -> Ask {
+    let share = |seconds: f64| seconds / count as f64;
     let shape = match ask.shape {
         Shape::Count(_) => ask.shape,
         Shape::Closed { users, seconds } => Shape::Closed { users, seconds: share(seconds) },

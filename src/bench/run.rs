@@ -91,6 +91,10 @@ pub struct Environment {
     pub accounting: String,
     /// CPUs that server and generator were bound to; empty where they were not.
     pub pinning: String,
+    /// What CPUs do that have nothing to do, where the run decided that; empty
+    /// where they sleep as the machine has them.
+    #[serde(default)]
+    pub idle: String,
     /// Names and versions: provision, crun, runc, wasmedge, kubernetes, containerd, loadgen…
     pub versions: BTreeMap<String, String>,
     /// Hash of the lock from which the lab was built; empty where there was none.
@@ -243,6 +247,32 @@ pub struct Figures {
     pub steal: f64,
     /// How often the server was throttled by its CPU limit.
     pub throttled: u64,
+    /// The parts that it was measured in, in turn with other lanes' (local);
+    /// empty where it was measured in one go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Compared>,
+}
+
+impl Figures {
+    /// The block's own figures of those that are compared.
+    #[must_use]
+    pub fn compared(&self) -> Compared {
+        let Self { rate, p50_ms, p99_ms, cpu_us_per_request, .. } = *self;
+        Compared { rate, p50_ms, p99_ms, cpu_us_per_request }
+    }
+}
+
+/// The figures that are compared with the control's, of a block or a part of one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Compared {
+    /// Successes per second.
+    pub rate: f64,
+    /// Median, milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile, milliseconds.
+    pub p99_ms: f64,
+    /// CPU time that the server used per success, microseconds.
+    pub cpu_us_per_request: f64,
 }
 
 /// Percentiles in milliseconds.
@@ -308,7 +338,7 @@ pub struct Summary {
     pub p99_ms: Option<f64>,
     /// See `p50_ms`.
     pub p999_ms: Option<f64>,
-    /// Ratios to the control, paired by rounds; absent for the control itself
+    /// Ratios to the control, paired by rounds, and within them by parts; absent for the control itself
     /// and where rounds are too few.
     pub ratios: Ratios,
     /// All requests' times in microseconds: an HDR histogram, V2 deflate, base64.

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::design::{Load, Measure};
 use super::figures::{Pool, encode};
-use super::run::{Block, Figures, Lane, PhaseTimes, Ratios, Summary};
+use super::run::{Block, Compared, Figures, Lane, PhaseTimes, Ratios, Summary};
 use crate::stats;
 
 /// How often an interval is to hold the truth.
@@ -19,16 +19,16 @@ const BUSY: f64 = 0.9;
 /// Below this one it mostly waits, whoever keeps the generator from its work.
 const IDLE: f64 = 0.6;
 
-/// A figure of a block.
-pub type Pick = fn(&Figures) -> f64;
+/// One of the figures that are compared.
+pub type Pick = fn(&Compared) -> f64;
 
 /// The figures that are compared with the control, by the name that results
 /// and reports use.
 pub const COMPARED: [(&str, Pick); 4] = [
-    ("rate", |figures| figures.rate),
-    ("p50", |figures| figures.p50_ms),
-    ("p99", |figures| figures.p99_ms),
-    ("cpu", |figures| figures.cpu_us_per_request),
+    ("rate", |of| of.rate),
+    ("p50", |of| of.p50_ms),
+    ("p99", |of| of.p99_ms),
+    ("cpu", |of| of.cpu_us_per_request),
 ];
 
 /// One summary per measure and lane, in the order of both.
@@ -40,7 +40,7 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
             let limited = generator_limited(measure, &lane.name, blocks);
             let figures: Vec<&Figures> =
                 of_lane(blocks, &measure.name, &lane.name).map(|(_, figures)| figures).collect();
-            let median = |pick: Pick| median(&figures, pick);
+            let median = |pick: fn(&Figures) -> f64| median_of(&figures, pick);
             let phases = |of: fn(&Figures) -> PhaseTimes| PhaseTimes {
                 blocked: median_of(&figures, |figures| of(figures).blocked),
                 connecting: median_of(&figures, |figures| of(figures).connecting),
@@ -81,7 +81,7 @@ pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -
 fn generator_limited(measure: &Measure, lane: &str, blocks: &[Block]) -> bool {
     let figures: Vec<&Figures> = of_lane(blocks, &measure.name, lane).map(|(_, figures)| figures).collect();
     let (generator, server) =
-        (median(&figures, |figures| figures.generator_busy), median(&figures, |figures| figures.server_busy));
+        (median_of(&figures, |figures| figures.generator_busy), median_of(&figures, |figures| figures.server_busy));
     matches!(measure.load, Load::Closed { .. })
         && !figures.is_empty()
         && (server < IDLE || generator > SATURATED && server < BUSY)
@@ -94,10 +94,6 @@ pub fn of_lane<'a>(blocks: &'a [Block], measure: &'a str, lane: &'a str) -> impl
     own.into_iter().filter_map(move |block| {
         block.figures.iter().find(|figures| figures.measure == measure).map(|figures| (block.round, figures))
     })
-}
-
-fn median(figures: &[&Figures], pick: Pick) -> f64 {
-    median_of(figures, pick)
 }
 
 fn median_of(figures: &[&Figures], pick: impl Fn(&Figures) -> f64) -> f64 {
@@ -126,15 +122,77 @@ fn ratios(measure: &str, lane: &str, control: &str, blocks: &[Block]) -> Ratios 
     Ratios { rate, p50, p99: p99.filter(|_| enough), cpu }
 }
 
-/// The values of two lanes in the rounds that both have.
+/// The control's values in the rounds that both lanes have, and the lane's as
+/// they stand to the control's.
+///
+/// Where both were measured in as many parts, in turn, a round's ratio is the
+/// centre of its parts' ratios: a moment in which the machine stood still costs
+/// a part, not the block's 99th percentile.
 #[must_use]
 pub fn paired(measure: &str, control: &str, lane: &str, blocks: &[Block], pick: Pick) -> (Vec<f64>, Vec<f64>) {
-    let lanes: Vec<(u32, f64)> =
-        of_lane(blocks, measure, lane).map(|(round, figures)| (round, pick(figures))).collect();
+    let lanes: Vec<(u32, &Figures)> = of_lane(blocks, measure, lane).collect();
     of_lane(blocks, measure, control)
-        .filter_map(|(round, figures)| {
-            let (_, value) = lanes.iter().find(|(known, _)| *known == round)?;
-            Some((pick(figures), *value))
+        .filter_map(|(round, control)| {
+            let (_, own) = lanes.iter().find(|(known, _)| *known == round)?;
+            let (whole, own_whole) = (pick(&control.compared()), pick(&own.compared()));
+            Some((whole, ratio_by_parts(control, own, pick).map_or(own_whole, |ratio| whole * ratio)))
         })
         .unzip()
+}
+
+/// None where parts were not taken in turn, or one is without an answer.
+fn ratio_by_parts(control: &Figures, lane: &Figures, pick: Pick) -> Option<f64> {
+    if control.parts.len() != lane.parts.len() {
+        return None;
+    }
+    let values = |figures: &Figures| figures.parts.iter().map(pick).collect::<Vec<_>>();
+    let logs = stats::log_ratios(&values(control), &values(lane)).ok()?;
+    stats::hodges_lehmann(&logs).map(f64::exp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::synthetic;
+
+    /// Two blocks a round of a synthetic run's, whose parts are `parts` (99th
+    /// percentiles of control and twin).
+    fn blocks(parts: &[(f64, f64)]) -> (String, Vec<Block>) {
+        let run = synthetic::quick();
+        let lane = |name: &str, value: fn(&(f64, f64)) -> f64| {
+            let mut block = run.blocks.iter().find(|block| block.lane == "native").unwrap().clone();
+            block.lane = name.into();
+            let figures = &mut block.figures[0];
+            figures.p99_ms = 10.0;
+            figures.parts = parts.iter().map(|part| Compared { p99_ms: value(part), ..Compared::default() }).collect();
+            block
+        };
+        (run.measures[0].name.clone(), vec![lane("native", |part| part.0), lane("again", |part| part.1)])
+    }
+
+    fn p99(parts: &[(f64, f64)], change: impl Fn(&mut Vec<Block>)) -> f64 {
+        let (measure, mut blocks) = blocks(parts);
+        change(&mut blocks);
+        let (control, lane) = paired(&measure, "native", "again", &blocks, |of| of.p99_ms);
+        assert_eq!((control.len(), lane.len()), (1, 1));
+        lane[0] / control[0]
+    }
+
+    #[test]
+    fn a_stalled_part_does_not_make_the_ratio_of_a_round() {
+        let calm = [(1.0, 1.1), (2.0, 2.2), (1.0, 1.1), (4.0, 4.4), (1.0, 1.1), (1.0, 1.1), (3.0, 3.3)];
+        assert!((p99(&calm, |_| {}) - 1.1).abs() < 1e-9);
+        let mut stalled = calm;
+        stalled[2].1 = 500.0;
+        assert!((p99(&stalled, |_| {}) - 1.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn blocks_count_where_parts_do_not_match_or_hold_nothing() {
+        let calm = [(1.0, 1.1), (2.0, 2.2)];
+        let other = |blocks: &mut Vec<Block>| blocks[1].figures[0].parts.truncate(1);
+        assert!((p99(&calm, other) - 1.0).abs() < 1e-9);
+        assert!((p99(&[(1.0, 1.1), (0.0, 2.2)], |_| {}) - 1.0).abs() < 1e-9);
+        assert!((p99(&[], |_| {}) - 1.0).abs() < 1e-9);
+    }
 }

@@ -9,6 +9,7 @@
 //! Nothing is drawn at random: the null distribution is counted. `stats` has
 //! the comparison with bootstraps.
 
+use super::centre::walsh_averages;
 use super::interval::{Interval, LogInterval, Method, Refusal, check_level, check_rounds};
 use super::student;
 
@@ -65,14 +66,6 @@ fn signed_rank(logs: &[f64], level: f64) -> Option<LogInterval> {
         low: between(averages[cut], averages[cut + 1]),
         high: between(averages[last - cut], averages[last - cut - 1]),
     })
-}
-
-/// Averages of every two log-ratios and of each with itself, ascending.
-fn walsh_averages(logs: &[f64]) -> Vec<f64> {
-    let mut averages: Vec<f64> =
-        (0..logs.len()).flat_map(|i| logs[i..].iter().map(move |log| f64::midpoint(logs[i], *log))).collect();
-    averages.sort_by(f64::total_cmp);
-    averages
 }
 
 /// How many averages to leave out at each end so that at most `alpha` of the

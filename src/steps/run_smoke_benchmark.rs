@@ -134,6 +134,7 @@ fn environment(cx: &Context) -> Result<Environment> {
         kernel: text("kernelVersion"),
         accounting: "cgroup v2".into(),
         pinning: String::new(),
+        idle: String::new(),
         versions,
         lock: cx.lock.to_owned(),
         digests: cx.images.clone(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::FORMAT;
 use crate::arms::Mode;
 use crate::bench::design::{Load, Measure, Size};
-use crate::bench::run::{Figures, PlaceKind, Run};
+use crate::bench::run::{PlaceKind, Run};
 use crate::bench::summary::{Pick, of_lane, paired};
 use crate::stats::{self, Location};
 
@@ -26,8 +26,8 @@ impl Figure {
 
     fn pick(self) -> Pick {
         match self {
-            Self::Rate => |figures: &Figures| figures.rate,
-            Self::Cpu => |figures: &Figures| figures.cpu_us_per_request,
+            Self::Rate => |of| of.rate,
+            Self::Cpu => |of| of.cpu_us_per_request,
         }
     }
 
@@ -195,7 +195,7 @@ fn ratio(run: &Run, measure: &Measure, lane: &str, figure: Figure) -> Option<Ser
 fn own(run: &Run, measure: &Measure, figure: Figure) -> Option<Series> {
     let lane = &run.lanes.first()?.name;
     let values: Vec<f64> =
-        of_lane(&run.blocks, &measure.name, lane).map(|(_, figures)| (figure.pick())(figures).ln()).collect();
+        of_lane(&run.blocks, &measure.name, lane).map(|(_, figures)| (figure.pick())(&figures.compared()).ln()).collect();
     let log = stats::location(&values).ok()?;
     Some(Series { measure: measure.name.clone(), lane: lane.clone(), figure, rounds: values.len(), log })
 }

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::run::{Cost, Environment, Lane, PlaceKind, Start};
-use super::{loadgen, merge};
+use super::run::{Compared, Cost, Environment, Lane, PlaceKind, Start};
+use super::{figures, loadgen, merge};
 use crate::arms::Arm;
 use crate::proof::Evidence;
 
@@ -123,6 +123,8 @@ pub struct Taken {
     pub steal: f64,
     /// How often the server was throttled.
     pub throttled: u64,
+    /// The parts that it was taken in, where there are several.
+    pub parts: Vec<Compared>,
 }
 
 impl Taken {
@@ -135,9 +137,10 @@ impl Taken {
             stolen += part.steal * part.seconds;
             throttled += part.throttled;
         }
+        let compared = parts.iter().map(|part| figures::compared(&part.report, part.cpu_us)).collect();
         let report = merge::in_turn(parts.into_iter().map(|part| part.report).collect())?;
         let steal = if seconds > 0.0 { stolen / seconds } else { 0.0 };
-        Ok(Self { report, cpu_us, seconds, steal, throttled })
+        Ok(Self { report, cpu_us, seconds, steal, throttled, parts: compared })
     }
 }
 

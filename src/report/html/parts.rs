@@ -278,6 +278,7 @@ pub(super) fn environment(run: &Run) -> Vec<Pair> {
         pair("kernel", environment.kernel.clone()),
         pair("CPU time from", environment.accounting.clone()),
         pair("bound to CPUs", environment.pinning.clone()),
+        pair("idle CPUs", environment.idle.clone()),
         pair(
             "place",
             match &run.place {

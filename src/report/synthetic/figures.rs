@@ -112,6 +112,7 @@ fn figures(arm: &Arm, measure: &Measure, drift: f64, noise: &mut Noise) -> Figur
         late_share: open.then_some(0.0004),
         steal: 0.002,
         throttled: 0,
+        parts: Vec::new(),
     }
 }
 

@@ -123,6 +123,7 @@ fn environment() -> Environment {
         kernel: "6.12.48+deb13-amd64".into(),
         accounting: "cgroup v2".into(),
         pinning: "server 2, generator 3".into(),
+        idle: "polling".into(),
         versions: pairs(&[
             ("provision", "0.1.0"),
             ("loadgen", "0.1.0"),

@@ -116,6 +116,7 @@ fn taken(report: crate::bench::loadgen::Report, samples: &Samples) -> Result<Tak
         cpu_us: used.cpu_us,
         steal: used.steal,
         throttled: used.throttled,
+        parts: Vec::new(),
         report,
     })
 }

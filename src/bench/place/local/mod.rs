@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::awake::Awake;
 use self::bundle::Sources;
 use self::server::{LocalServer, Told};
 use super::{Place, Server, procfs};
@@ -15,6 +16,7 @@ use crate::bench::run::{Cost, Environment, Lane, PlaceKind};
 use crate::process::Cmd;
 use crate::{host, paths};
 
+mod awake;
 mod bundle;
 mod pinning;
 mod server;
@@ -31,6 +33,8 @@ pub struct Local {
     parts: LocalParts,
     sources: Sources,
     pinning: Pinning,
+    /// Goes with this value.
+    awake: Awake,
     /// Bundles; goes with this value.
     work: tempfile::TempDir,
     serve: PathBuf,
@@ -55,7 +59,7 @@ impl Local {
         }
         let serve = work.path().join("serve.sh");
         paths::write_atomic(&serve, SERVE.as_bytes(), 0o755)?;
-        Ok(Self { parts, sources, pinning: Pinning::detect()?, work, serve })
+        Ok(Self { parts, sources, pinning: Pinning::detect()?, awake: Awake::hold(), work, serve })
     }
 
     /// Which CPUs server and generator run on.
@@ -109,6 +113,7 @@ impl Place for Local {
         let mut found = super::machine()?;
         found.accounting = "/proc (schedstat)".into();
         found.pinning = self.pinning.to_string();
+        found.idle = self.awake.idle().into();
         found.versions.insert("provision".into(), env!("CARGO_PKG_VERSION").into());
         found.versions.extend(self.versions()?);
         Ok(found)

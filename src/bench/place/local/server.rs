@@ -152,6 +152,7 @@ impl<'a> LocalServer<'a> {
             steal: stolen_now.saturating_sub(stolen) as f64 / ticks as f64,
             // Containers here have no CPU limit.
             throttled: 0,
+            parts: Vec::new(),
         })
     }
 }
