@@ -117,6 +117,19 @@ impl Lab {
         process::lives(&holder.mark).then_some(holder)
     }
 
+    /// Whether a process is changing another lab in the same folder.
+    pub fn others_at_work(&self) -> Result<bool> {
+        let state = self.dir.parent().context("a lab's folder has one above it")?;
+        for entry in fs::read_dir(state).with_context(|| format!("list {}", state.display()))? {
+            let entry = entry.with_context(|| format!("list {}", state.display()))?;
+            let other = Self::below(state, &entry.file_name().to_string_lossy());
+            if other.name != self.name && other.holder().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn sign(&self, file: Flock<File>) -> Result<LabLock> {
         let path = self.lock_file();
         let before: Option<Holder> = serde_json::from_str(&paths::read(&path)?).ok();
@@ -177,6 +190,20 @@ mod tests {
         drop(held);
         assert_eq!(lab.holder(), None);
         lab.lock().unwrap();
+    }
+
+    #[test]
+    fn labs_beside_it_are_seen_while_they_are_worked_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let lab = |name| Lab::below(dir.path(), name);
+        let (one, other) = (lab("one"), lab("other"));
+        let _held = one.lock().unwrap();
+        fs::write(dir.path().join("no-lab"), "").unwrap();
+        assert!(!one.others_at_work().unwrap());
+        let busy = other.lock().unwrap();
+        assert!(one.others_at_work().unwrap());
+        drop(busy);
+        assert!(!one.others_at_work().unwrap());
     }
 
     #[test]

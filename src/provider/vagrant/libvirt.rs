@@ -149,6 +149,10 @@ impl Provider for VagrantLibvirt {
         if libvirt::remove_network(&self.network_name)? {
             removed.push(format!("network {}", self.network_name));
         }
+        // Another lab's `up` may have brought a box that nothing rests on yet.
+        if lab.others_at_work()? {
+            return Ok(removed);
+        }
         let in_use = libvirt::files_in_use()?;
         for name in libvirt::volume_names()?.iter().filter(|name| name.starts_with(BOX_PREFIX)) {
             let path = libvirt::volume_path(name)?.unwrap_or_default();
