@@ -8,6 +8,7 @@ use clap::Args;
 use super::Session;
 use crate::artifacts::cache::Cache;
 use crate::artifacts::clean::{self, Kept};
+use crate::provider::vagrant::boxes;
 use crate::ui;
 
 /// List the cache of artifacts with sizes, or empty it.
@@ -36,20 +37,42 @@ impl Clean {
             }
             Ok(())
         };
-        show(if self.all { "removed" } else { "used" }, &used)?;
-        show(if self.all || self.unused { "removed" } else { "unused" }, &unused)?;
+        let states = (
+            if self.all { "removed" } else { "used" },
+            if self.all || self.unused { "removed" } else { "unused" },
+        );
+        show(states.0, &used)?;
+        show(states.1, &unused)?;
+        // What Vagrant has unpacked stays there when the box itself has gone.
+        let (used_boxes, unused_boxes): (Vec<_>, Vec<_>) = boxes::copies()?
+            .into_iter()
+            .partition(|copy| needed.iter().any(|dir| dir.to_string_lossy().ends_with(&format!("-{}", copy.key))));
+        for (state, copies) in [(states.0, &used_boxes), (states.1, &unused_boxes)] {
+            for copy in copies {
+                writeln!(out, "{state:8} {:>9}  {} (Vagrant's copy)", ui::size(copy.bytes), copy.name).context("print")?;
+            }
+        }
         let mut freed = 0;
         if self.all {
-            freed += clean::remove(&cache, &used)?;
+            freed += clean::remove(&cache, &used)? + forget(&used_boxes)?;
             crate::paths::remove_dir(&cache.downloads())?;
         }
         if self.all || self.unused {
-            freed += clean::remove(&cache, &unused)?;
+            freed += clean::remove(&cache, &unused)? + forget(&unused_boxes)?;
             writeln!(out, "freed    {:>9}", ui::size(freed)).context("print")?;
         } else {
-            let total = used.iter().chain(&unused).map(|kept| kept.bytes).sum();
+            let copies: u64 = used_boxes.iter().chain(&unused_boxes).map(|copy| copy.bytes).sum();
+            let total = copies + used.iter().chain(&unused).map(|kept| kept.bytes).sum::<u64>();
             writeln!(out, "total    {:>9}  in {}", ui::size(total), cache.dir().display()).context("print")?;
         }
         Ok(())
     }
+}
+
+/// Lets Vagrant remove the copies; how many bytes that freed.
+fn forget(copies: &[boxes::Copy]) -> Result<u64> {
+    for copy in copies {
+        boxes::remove(copy).with_context(|| format!("remove Vagrant's copy of {}", copy.name))?;
+    }
+    Ok(copies.iter().map(|copy| copy.bytes).sum())
 }

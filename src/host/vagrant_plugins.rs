@@ -11,6 +11,13 @@ pub fn is_makers_own() -> bool {
     Path::new("/opt/vagrant/bin/vagrant").exists()
 }
 
+/// Where this user's Vagrant keeps its boxes and plugins; it need not be there.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    let home = std::env::var_os("VAGRANT_HOME").map(PathBuf::from);
+    home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".vagrant.d")))
+}
+
 /// Whether the plugin is installed.
 #[must_use]
 pub fn is_installed(name: &str) -> bool {
@@ -39,11 +46,9 @@ fn specified<'a>(file: &'a str, name: &str) -> Option<&'a str> {
 
 /// Vagrant's lists of plugins: the user's, and those of the system's packages.
 fn lists() -> Vec<PathBuf> {
-    let home = std::env::var_os("VAGRANT_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".vagrant.d")));
     let packaged = std::fs::read_dir("/usr/share/vagrant-plugins/plugins.d").into_iter().flatten().flatten();
     let packaged = packaged.map(|entry| entry.path()).filter(|_| !is_makers_own());
-    home.map(|home| home.join("plugins.json")).into_iter().chain(packaged).collect()
+    home().map(|home| home.join("plugins.json")).into_iter().chain(packaged).collect()
 }
 
 fn entry(list: &Path, name: &str) -> Option<Value> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+pub mod boxes;
 mod libvirt;
 mod output;
 mod virtualbox;
