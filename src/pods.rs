@@ -94,8 +94,9 @@ pub fn trouble(pod: &Value) -> Option<Trouble> {
     let code = code.map(|code| format!(", exit code {code}")).unwrap_or_default();
     let link = link_in(message).map(|link| format!("\n  {link}")).unwrap_or_default();
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    let reason = if reason.is_empty() { "Failed" } else { reason };
     let words = format!("{reason} ({known}{code}){message}{link}");
-    Some(Trouble { reason: if reason.is_empty() { "Failed" } else { reason }.to_owned(), words })
+    Some(Trouble { reason: reason.to_owned(), words })
 }
 
 /// The kubelet hands runtimes' errors on as text only; these are the known ones.

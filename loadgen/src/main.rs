@@ -47,7 +47,9 @@ fn load(plan: &Plan) -> Result<(), String> {
         }
         let report = run::run(config, address, plan.start_at.filter(|_| first))?;
         print(&serde_json::to_string(&report).map_err(|fault| format!("write the result: {fault}"))?)?;
-        if report.succeeded == 0 {
+        // Of a slow schedule nothing may be due in the time that counts.
+        let due = report.open_loop.as_ref().is_none_or(|open| open.scheduled > 0);
+        if due && report.succeeded == 0 {
             let why = report.error_examples.first().map_or("no request ended", |example| example.message.as_str());
             failed.push(format!("no request to {} succeeded: {why}", report.url));
         }

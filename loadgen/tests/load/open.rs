@@ -59,6 +59,14 @@ fn the_seed_decides_the_schedule() {
 }
 
 #[test]
+fn a_schedule_of_which_nothing_was_due_is_no_failure() {
+    let output = loadgen(&serve_never(), "--rate 0.001 --seconds 0.2");
+    let report = report(&output);
+    assert_eq!((open_loop(&report).scheduled, report.requests), (0, 0));
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn a_number_of_requests_ends_a_schedule_too() {
     let server = NullServer::start();
     let report = load(&server.url, "--rate 300 --requests 60 --keep-alive");

@@ -75,7 +75,12 @@ fn load(cluster: &Cluster, name: &str, address: &str, asks: &[Ask], limit: Durat
         }
         let pods =
             kubectl.json(&["get", "pods", "--namespace", NAMESPACE, "--selector", &format!("job-name={name}")])?;
-        let troubles = pods["items"].as_array().into_iter().flatten().filter_map(pods::trouble);
+        let pods: Vec<&Value> = pods["items"].as_array().into_iter().flatten().collect();
+        // A moment before the Job counts it; what it printed says why.
+        if pods.iter().any(|pod| pod["status"]["phase"] == "Failed") {
+            return Ok(Ok(false));
+        }
+        let troubles = pods.into_iter().filter_map(pods::trouble);
         if let Some(trouble) = troubles.into_iter().next() {
             bail!("job {NAMESPACE}/{name}: {trouble}");
         }
