@@ -18,6 +18,12 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Whether `text` is a SHA-256 in hexadecimal digits.
+#[must_use]
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// Hex SHA-256 of `bytes`.
 #[must_use]
 pub fn of_bytes(bytes: &[u8]) -> String {

@@ -134,7 +134,11 @@ pub fn ask(
         let url = format!("{}.{}", of.url(mirrors, &path), of.digest_suffix());
         let text = client.text(&url, "*/*")?;
         let sha256 = text.split_whitespace().next().unwrap_or_default().to_lowercase();
-        ensure!(is_sha256(&sha256), "{url} holds no SHA-256 but {:?}", text.chars().take(80).collect::<String>());
+        ensure!(
+            digest::is_sha256(&sha256),
+            "{url} holds no SHA-256 but {:?}",
+            text.chars().take(80).collect::<String>()
+        );
         files.push(PinnedFile { of, path, sha256 });
     }
     let mut images = Vec::new();
@@ -194,10 +198,6 @@ pub fn image_names(row: &compat::Kubernetes) -> Vec<String> {
 pub fn repository_of(name: &str) -> Result<(&str, &str)> {
     let path = name.split_once('/').map(|(_, path)| path);
     path.and_then(|path| path.rsplit_once(':')).with_context(|| format!("image {name} has no registry and tag"))
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ fn by_digest(downloads: &Downloads, base: &str, digest: &str) -> Result<String> 
 
 fn hex_of(digest: &str) -> Result<String> {
     match digest.split_once(':') {
-        Some(("sha256", hex)) if hex.len() == 64 => Ok(hex.to_owned()),
+        Some(("sha256", hex)) if digest::is_sha256(hex) => Ok(hex.to_owned()),
         _ => bail!("{digest} is no SHA-256 digest"),
     }
 }
