@@ -2,7 +2,6 @@
 //! by CONNECT, for `http://` addresses too.
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -167,8 +166,7 @@ fn roots(outside: &Outside) -> Result<RootCerts> {
     if outside.authorities.is_empty() {
         return Ok(RootCerts::PlatformVerifier);
     }
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file());
-    let host = named.or_else(outside::host_authorities).map(|path| paths::read(&path)).transpose()?.unwrap_or_default();
+    let host = outside::trusted_authorities().map(|path| paths::read(&path)).transpose()?.unwrap_or_default();
     let mut certificates: Vec<Certificate<'static>> = Vec::new();
     for text in [&host, &outside.authorities] {
         for item in ureq::tls::parse_pem(text.as_bytes()) {

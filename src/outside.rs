@@ -57,7 +57,7 @@ impl Outside {
         if self.authorities.is_empty() {
             return Ok(self);
         }
-        let host = host_authorities().map(|path| paths::read(&path)).transpose()?.unwrap_or_default();
+        let host = trusted_authorities().map(|path| paths::read(&path)).transpose()?.unwrap_or_default();
         let path = dir.join("authorities.pem");
         let text = format!("{}\n{}", host.trim_end(), self.authorities);
         if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
@@ -136,6 +136,14 @@ pub struct Proxies {
 #[must_use]
 pub fn host_authorities() -> Option<PathBuf> {
     AUTHORITIES.iter().map(PathBuf::from).find(|path| path.is_file())
+}
+
+/// The file with the authorities that programs trust here: the environment's
+/// `SSL_CERT_FILE`, else the host's.
+#[must_use]
+pub fn trusted_authorities() -> Option<PathBuf> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file());
+    named.or_else(host_authorities)
 }
 
 /// A proxy's address, taken apart.

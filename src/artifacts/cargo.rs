@@ -144,9 +144,9 @@ fn triple() -> String {
 /// What the builder root needs of the host to reach crates: the authorities,
 /// and from cargo's configuration what concerns registries and the network.
 fn network_settings(work: &Path, authorities: Option<&Path>) -> Result<()> {
-    let variables = ["CARGO_HTTP_CAINFO", "SSL_CERT_FILE"].iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let bundle = authorities.map(Path::to_owned).into_iter().chain(variables).find(|path| path.is_file());
-    let bundle = bundle.or_else(outside::host_authorities);
+    let cargos = std::env::var_os("CARGO_HTTP_CAINFO").map(PathBuf::from);
+    let bundle = authorities.map(Path::to_owned).into_iter().chain(cargos).find(|path| path.is_file());
+    let bundle = bundle.or_else(outside::trusted_authorities);
     if let Some(bundle) = bundle {
         fs::copy(&bundle, work.join("ca.crt")).with_context(|| format!("copy {}", bundle.display()))?;
     }

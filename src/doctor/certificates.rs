@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::{Asked, Finding, Host, Remedy, Topic};
 use crate::host::as_root::{self, AsRoot};
 use crate::host::is_root;
-use crate::outside::host_authorities;
+use crate::outside::trusted_authorities;
 use crate::process;
 
 /// Certificates and the clock.
@@ -34,10 +34,8 @@ impl Topic for Certificates {
     fn look(&self, _: &Asked, _: &Host) -> Result<Vec<Finding>> {
         let mut found: Vec<Finding> =
             VARIABLES.iter().filter_map(|name| variable(name, std::env::var_os(name)?.into())).collect();
-        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file());
-        let bundle = named.or_else(host_authorities);
         // Without one the package is missing, which is told elsewhere.
-        if let Some(bundle) = bundle {
+        if let Some(bundle) = trusted_authorities() {
             let text = std::fs::read_to_string(&bundle).with_context(|| format!("read {}", bundle.display()))?;
             let trusted = bodies(&text);
             found.push(match trusted.len() {
