@@ -145,7 +145,7 @@ impl Known {
                 let (user, password) = before.split_once(':').unwrap_or((before, ""));
                 for part in [before, password, if password.is_empty() { user } else { "" }] {
                     self.add(part);
-                    self.add(&percent_decoded(part));
+                    self.add(&percent_encoding::percent_decode_str(part).decode_utf8_lossy());
                 }
             }
             let secret = [
@@ -223,17 +223,6 @@ impl Known {
         }
         clean
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((&first, more)) = rest.split_first() {
-        let code = (first == b'%').then(|| more.get(..2)).flatten();
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &more[2..] } else { more };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

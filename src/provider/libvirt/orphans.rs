@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use super::super::MachineState;
 use super::super::orphans::{Orphan, is_gone};
@@ -123,37 +124,20 @@ fn folder_of_network(xml: &str) -> Option<(String, PathBuf)> {
     (name == format!("provision-{lab}")).then(|| (name.to_owned(), folder.clone()))
 }
 
-/// A path fit for a DNS record and for XML: all but letters, digits and `/._-`
-/// as `%` and two hexadecimal digits.
+/// What stands as it is in a DNS record and in XML; all else is `%` and two
+/// hexadecimal digits.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'-');
+
+/// A path fit for a DNS record and for XML.
 #[must_use]
 pub fn encode(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    let one = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02x}") };
-    path.as_os_str().as_bytes().iter().map(one).collect()
+    percent_encoding::percent_encode(path.as_os_str().as_bytes(), PLAIN).to_string()
 }
 
 fn decode(text: &str) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt as _;
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code.filter(|_| first == b'%') {
-            Some(code) => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes)
+    std::ffi::OsString::from_vec(percent_encoding::percent_decode_str(text).collect())
 }
 
 /// Whether a volume bears a box's name: our prefix, 16 hexadecimal digits, and
@@ -248,7 +232,7 @@ mod tests {
         };
         let path = Path::new("/home/a b,ü/provision/x");
         assert_eq!(decode(&encode(path)), path.as_os_str());
-        assert_eq!(encode(path), "/home/a%20b%2c%c3%bc/provision/x");
+        assert_eq!(encode(path), "/home/a%20b%2C%C3%BC/provision/x");
         let found = folder_of_network(&xml("provision-x", &encode(path)));
         assert_eq!(found, Some(("provision-x".to_owned(), path.to_owned())));
         assert_eq!(folder_of_network(&xml("provision-y", &encode(path))), None);
