@@ -60,6 +60,15 @@ pub struct Target {
     pub replaced: String,
 }
 
+impl Target {
+    /// ssh's option for where host keys are looked up.
+    #[must_use]
+    pub fn known_hosts_option(&self) -> String {
+        let files: Vec<String> = self.known_hosts.iter().map(|file| file.display().to_string()).collect();
+        format!("UserKnownHostsFile={}", files.join(" "))
+    }
+}
+
 /// What a login is made with.
 #[derive(Debug, Clone)]
 pub enum Key {

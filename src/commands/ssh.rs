@@ -24,7 +24,6 @@ impl Ssh {
         session.lab.must_exist()?;
         let node = session.node(self.node.as_deref())?;
         let target = session.ssh_target(node);
-        let known: Vec<String> = target.known_hosts.iter().map(|file| file.display().to_string()).collect();
         let mut ssh = Cmd::new("ssh");
         if let Key::File(key) = &target.key {
             ssh = ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
@@ -33,7 +32,7 @@ impl Ssh {
             ssh = ssh.arg("-J").arg(jump);
         }
         ssh.args(["-o", "StrictHostKeyChecking=yes", "-o"])
-            .arg(format!("UserKnownHostsFile={}", known.join(" ")))
+            .arg(target.known_hosts_option())
             .args(["-o", "GlobalKnownHostsFile=none", "-o", "LogLevel=ERROR", "-p"])
             .arg(target.address.port().to_string())
             .arg(format!("{}@{}", target.user, target.address.ip()))

@@ -19,10 +19,9 @@ use crate::process::{Cmd, Tunnel};
 pub fn through(jump: &str, target: &Target) -> Result<(UnixStream, Tunnel)> {
     let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
     let (host, port) = rest.split_once(':').unwrap_or((rest, ""));
-    let known: Vec<String> = target.known_hosts.iter().map(|file| file.display().to_string()).collect();
     let mut ssh = Cmd::new("ssh")
         .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
-        .arg(format!("UserKnownHostsFile={}", known.join(" ")))
+        .arg(target.known_hosts_option())
         .arg("-o")
         .arg(format!("ConnectTimeout={}", target.patience.as_secs().max(1)));
     if let Key::File(key) = &target.key {
