@@ -36,7 +36,8 @@ pub fn obstacles(older: &Run, newer: &Run) -> Vec<String> {
     };
     differs("place", kind(&older.place), kind(&newer.place));
     differs("emulated", older.environment.emulated.to_string(), newer.environment.emulated.to_string());
-    let idle = |run: &Run| if run.environment.idle.is_empty() { "sleeping".into() } else { run.environment.idle.clone() };
+    let idle =
+        |run: &Run| if run.environment.idle.is_empty() { "sleeping".into() } else { run.environment.idle.clone() };
     differs("idle CPUs", idle(older), idle(newer));
     let control = |run: &Run| run.lanes.first().map(|lane| lane.arm.clone()).unwrap_or_default();
     differs("control", control(older), control(newer));

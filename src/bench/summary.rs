@@ -24,12 +24,8 @@ pub type Pick = fn(&Compared) -> f64;
 
 /// The figures that are compared with the control, by the name that results
 /// and reports use.
-pub const COMPARED: [(&str, Pick); 4] = [
-    ("rate", |of| of.rate),
-    ("p50", |of| of.p50_ms),
-    ("p99", |of| of.p99_ms),
-    ("cpu", |of| of.cpu_us_per_request),
-];
+pub const COMPARED: [(&str, Pick); 4] =
+    [("rate", |of| of.rate), ("p50", |of| of.p50_ms), ("p99", |of| of.p99_ms), ("cpu", |of| of.cpu_us_per_request)];
 
 /// One summary per measure and lane, in the order of both.
 pub fn of(measures: &[Measure], lanes: &[Lane], blocks: &[Block], pool: &Pool) -> Result<Vec<Summary>> {

@@ -37,10 +37,8 @@ impl Clean {
             }
             Ok(())
         };
-        let states = (
-            if self.all { "removed" } else { "used" },
-            if self.all || self.unused { "removed" } else { "unused" },
-        );
+        let states =
+            (if self.all { "removed" } else { "used" }, if self.all || self.unused { "removed" } else { "unused" });
         show(states.0, &used)?;
         show(states.1, &unused)?;
         // What Vagrant has unpacked stays there when the box itself has gone.
@@ -49,7 +47,8 @@ impl Clean {
             .partition(|copy| needed.iter().any(|dir| dir.to_string_lossy().ends_with(&format!("-{}", copy.key))));
         for (state, copies) in [(states.0, &used_boxes), (states.1, &unused_boxes)] {
             for copy in copies {
-                writeln!(out, "{state:8} {:>9}  {} (Vagrant's copy)", ui::size(copy.bytes), copy.name).context("print")?;
+                writeln!(out, "{state:8} {:>9}  {} (Vagrant's copy)", ui::size(copy.bytes), copy.name)
+                    .context("print")?;
             }
         }
         let mut freed = 0;

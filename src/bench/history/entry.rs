@@ -194,8 +194,9 @@ fn ratio(run: &Run, measure: &Measure, lane: &str, figure: Figure) -> Option<Ser
 /// The control itself, by logarithm.
 fn own(run: &Run, measure: &Measure, figure: Figure) -> Option<Series> {
     let lane = &run.lanes.first()?.name;
-    let values: Vec<f64> =
-        of_lane(&run.blocks, &measure.name, lane).map(|(_, figures)| (figure.pick())(&figures.compared()).ln()).collect();
+    let values: Vec<f64> = of_lane(&run.blocks, &measure.name, lane)
+        .map(|(_, figures)| (figure.pick())(&figures.compared()).ln())
+        .collect();
     let log = stats::location(&values).ok()?;
     Some(Series { measure: measure.name.clone(), lane: lane.clone(), figure, rounds: values.len(), log })
 }
