@@ -92,7 +92,9 @@ pub fn trouble(pod: &Value) -> Option<Trouble> {
     };
     let code = ended.iter().find_map(|state| state["exitCode"].as_i64());
     let code = code.map(|code| format!(", exit code {code}")).unwrap_or_default();
-    let link = link_in(message).map(|link| format!("\n  {link}")).unwrap_or_default();
+    // A container that is backed off from says why in its last state only.
+    let said = std::iter::once(waiting).chain(ended).filter_map(|state| state["message"].as_str());
+    let link = said.filter_map(link_in).next().map(|link| format!("\n  {link}")).unwrap_or_default();
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
     let reason = if reason.is_empty() { "Failed" } else { reason };
     let words = format!("{reason} ({known}{code}){message}{link}");
