@@ -73,11 +73,11 @@ pub fn trouble(pod: &Value) -> Option<Trouble> {
     let waiting = &status["state"]["waiting"];
     let reason = waiting["reason"].as_str().unwrap_or_default();
     let ended = [&status["lastState"]["terminated"], &status["state"]["terminated"]];
-    let message = std::iter::once(waiting)
+    let said: Vec<&str> = std::iter::once(waiting)
         .chain(ended)
         .filter_map(|state| state["message"].as_str())
-        .find(|text| !text.is_empty())
-        .unwrap_or_default();
+        .filter(|text| !text.is_empty())
+        .collect();
     let restarts = status["restartCount"].as_u64().unwrap_or(0);
     let known = match reason {
         "ErrImageNeverPull" | "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => {
@@ -92,10 +92,9 @@ pub fn trouble(pod: &Value) -> Option<Trouble> {
     };
     let code = ended.iter().find_map(|state| state["exitCode"].as_i64());
     let code = code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+    let message = said.first().map(|text| format!(": {text}")).unwrap_or_default();
     // A container that is backed off from says why in its last state only.
-    let said = std::iter::once(waiting).chain(ended).filter_map(|state| state["message"].as_str());
-    let link = said.filter_map(link_in).next().map(|link| format!("\n  {link}")).unwrap_or_default();
-    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    let link = said.iter().find_map(|text| link_in(text)).map(|link| format!("\n  {link}")).unwrap_or_default();
     let reason = if reason.is_empty() { "Failed" } else { reason };
     let words = format!("{reason} ({known}{code}){message}{link}");
     Some(Trouble { reason: reason.to_owned(), words })
@@ -156,6 +155,15 @@ mod tests {
         assert!(text.contains("not in the node's store") && text.contains("\"x\""), "{text}");
         let Trouble { words: text, .. } = trouble(&pod("CrashLoopBackOff", "")).unwrap();
         assert!(text.contains("exit code 1"), "{text}");
+    }
+
+    #[test]
+    fn the_missing_link_is_found_in_the_last_state_of_a_container_that_is_backed_off_from() {
+        let mut pod = pod("CrashLoopBackOff", "back-off 10s restarting failed container");
+        pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["message"] =
+            "the path `/workload.wasm` exists but it is not executable".into();
+        let Trouble { words: text, .. } = trouble(&pod).unwrap();
+        assert!(text.contains(": back-off 10s restarting") && text.contains("link `annotation`: "), "{text}");
     }
 
     #[test]
