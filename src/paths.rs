@@ -118,6 +118,25 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// The folders in `dir`, sorted; none if there is no such folder.
+pub fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error).with_context(|| format!("list {}", dir.display())),
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry.with_context(|| format!("list {}", dir.display()))?.path();
+                if path.is_dir() && !path.is_symlink() {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Removes a folder with all in it; a folder that is not there is fine.
 pub fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {

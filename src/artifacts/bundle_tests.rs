@@ -44,8 +44,8 @@ fn unpacked(file: &Path, cache: &Cache) -> Result<Inventory> {
 
 /// Nothing but locks is in the cache.
 fn is_untouched(cache: &Cache) -> bool {
-    crate::artifacts::cache::folders(&cache.artifacts()).unwrap().is_empty()
-        && crate::artifacts::cache::folders(&cache.dir().join("tmp")).unwrap().is_empty()
+    crate::paths::folders(&cache.artifacts()).unwrap().is_empty()
+        && crate::paths::folders(&cache.dir().join("tmp")).unwrap().is_empty()
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Cache {
     /// Removes what ended processes left half-made: every folder in `tmp` whose
     /// lock nobody holds.
     pub fn sweep(&self) -> Result<()> {
-        for path in folders(&self.tmp())? {
+        for path in paths::folders(&self.tmp())? {
             let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some((name, _)) = folder.rsplit_once('-') {
                 self.try_locked(name, || remove_tree(&path))?;
@@ -184,25 +184,6 @@ impl Cache {
         fs::rename(&from, &to).with_context(|| format!("rename {} to {}", from.display(), to.display()))?;
         remove_tree(&workshop)
     }
-}
-
-/// The folders in `dir`, sorted; none if there is no such folder.
-pub fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    match fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error).with_context(|| format!("list {}", dir.display())),
-        Ok(entries) => {
-            for entry in entries {
-                let path = entry.with_context(|| format!("list {}", dir.display()))?.path();
-                if path.is_dir() && !path.is_symlink() {
-                    found.push(path);
-                }
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Removes a folder, also where files in it belong to a user's subordinate ids.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::artifacts::cache::{Cache, folders, remove_tree};
+use crate::artifacts::cache::{Cache, remove_tree};
 use crate::artifacts::manifest::Manifest;
 use crate::paths;
 
@@ -24,7 +24,7 @@ pub struct Kept {
 /// Everything in the cache, by folder name.
 pub fn list(cache: &Cache) -> Result<Vec<Kept>> {
     let mut kept = Vec::new();
-    for dir in folders(&cache.artifacts())? {
+    for dir in paths::folders(&cache.artifacts())? {
         let folder = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = folder.rsplit_once('-').map_or(folder.as_str(), |(name, _)| name).to_owned();
         // A folder without a readable manifest is still there to be removed.

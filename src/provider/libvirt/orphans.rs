@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use super::super::MachineState;
 use super::super::orphans::{Orphan, is_gone};
-use super::super::vagrant::BOX_PREFIX;
+use super::super::vagrant::boxes::key_in;
 
 /// The name of the DNS record in which a lab's network carries its folder.
 pub const FOLDER_RECORD: &str = "folder.provision";
@@ -140,13 +140,12 @@ fn decode(text: &str) -> std::ffi::OsString {
     std::ffi::OsString::from_vec(percent_encoding::percent_decode_str(text).collect())
 }
 
-/// Whether a volume bears a box's name: our prefix, 16 hexadecimal digits, and
-/// the ending of a disk, a kernel or an initial RAM disk.
+/// Whether a volume bears a box's name, and the ending of a disk, a kernel or an
+/// initial RAM disk.
 fn is_box(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(BOX_PREFIX) else { return false };
-    let (Some(hash), Some(ending)) = (rest.get(..16), rest.get(16..)) else { return false };
-    hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && (ending == "_vmlinuz" || ending == "_initrd.img" || ending.starts_with("_vagrant_box_image_"))
+    key_in(name).is_some_and(|(_, ending)| {
+        ending == "_vmlinuz" || ending == "_initrd.img" || ending.starts_with("_vagrant_box_image_")
+    })
 }
 
 /// Names of the labs in this user's folder.

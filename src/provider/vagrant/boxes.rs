@@ -1,12 +1,13 @@
 //! Vagrant's own copies of our boxes: as large as the boxes, and kept when those
 //! have long gone from the cache.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::BOX_PREFIX;
 use crate::host::vagrant_plugins;
+use crate::paths;
 use crate::process::Cmd;
 
 /// A box that Vagrant has unpacked.
@@ -27,27 +28,22 @@ pub fn copies() -> Result<Vec<Copy>> {
 
 fn copies_in(boxes: &Path) -> Result<Vec<Copy>> {
     let mut found = Vec::new();
-    for dir in folders(boxes)? {
+    for dir in paths::folders(boxes)? {
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some(key) = name.strip_prefix(BOX_PREFIX).filter(|key| is_key(key)) else { continue };
+        let Some((key, "")) = key_in(&name) else { continue };
         let files = walkdir::WalkDir::new(&dir).into_iter().flatten().filter(|entry| entry.file_type().is_file());
         let bytes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
-        found.push(Copy { key: key.to_owned(), bytes, name });
+        found.push(Copy { key: key.to_owned(), bytes, name: name.clone() });
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
-fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
-    match std::fs::read_dir(dir) {
-        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("list {}", dir.display())),
-    }
-}
-
-fn is_key(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The digits of its key in the name of a box or of what is named after one, and
+/// what follows them.
+#[must_use]
+pub fn key_in(name: &str) -> Option<(&str, &str)> {
+    let (key, rest) = name.strip_prefix(BOX_PREFIX)?.split_at_checked(16)?;
+    key.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some((key, rest))
 }
 
 /// Lets Vagrant remove it. A machine that was made from it runs on.
