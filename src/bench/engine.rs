@@ -165,13 +165,15 @@ fn scale_out(
     Ok(())
 }
 
-/// A short look at each arm's capacity on each route where something depends
-/// on it: an open loop's rate, or in how many parts loads are taken in turn.
+/// A short look at each arm's capacity, over kept connections, on each route
+/// where something depends on it: an open loop's rate, or in how many parts
+/// loads are taken in turn.
 fn pilot(design: &Design, place: &dyn Place, task: &Task) -> Result<Capacities> {
     let mut routes: Vec<&Measure> = Vec::new();
     for measure in &design.measures {
         let depends = matches!(&measure.load, Load::Open { rate: Rate::Slowest(_) | Rate::Own(_), .. });
-        if (depends || place.side_by_side()) && routes.iter().all(|known| known.route != measure.route) {
+        let wanted = measure.keep_alive && (depends || place.side_by_side());
+        if wanted && routes.iter().all(|known| known.route != measure.route) {
             routes.push(measure);
         }
     }
