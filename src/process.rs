@@ -17,11 +17,14 @@ use watch::Watch;
 
 use crate::{interrupt, secrets};
 
+mod failed;
 mod leftovers;
 mod running;
 mod tunnel;
 mod watch;
 
+pub use failed::{CommandFailed, End};
+use failed::{describe, end_of};
 pub use leftovers::{end_leftovers, lives, mark};
 pub use running::Running;
 pub use tunnel::Tunnel;
@@ -39,47 +42,6 @@ pub struct Cmd {
     dir: Option<PathBuf>,
     stdin: Option<Vec<u8>>,
     timeout: Option<Duration>,
-}
-
-/// A command ran and failed, was killed for taking too long, or was not found.
-#[derive(Debug, thiserror::Error)]
-#[error("`{command}` {what}{}{}", indent(.tail), log_hint(.log.as_deref()))]
-pub struct CommandFailed {
-    /// The command, quoted so that it can be pasted into a shell.
-    pub command: String,
-    /// How it ended, as words that follow the command.
-    pub what: String,
-    /// How it ended, for programs.
-    pub end: End,
-    /// The last lines of its output (standard error only, where kept apart).
-    pub tail: String,
-    /// The file with its whole output.
-    pub log: Option<PathBuf>,
-}
-
-/// How a command ended that did not end well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It is not on PATH.
-    NotFound,
-    /// It could not be started for another reason.
-    NotStarted,
-    /// It exited with this status.
-    Status(i32),
-    /// This signal ended it.
-    Signal(i32),
-    /// It was ended for taking too long.
-    TimedOut,
-    /// It runs, or ran, and did not do what it was started for.
-    Useless,
-}
-
-fn indent(tail: &str) -> String {
-    tail.lines().map(|line| format!("\n  {line}")).collect()
-}
-
-fn log_hint(log: Option<&Path>) -> String {
-    log.map(|path| format!("\n  full log: {}", path.display())).unwrap_or_default()
 }
 
 impl Cmd {
@@ -334,23 +296,6 @@ const ADMINISTRATION: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 pub fn find(program: &str) -> Option<PathBuf> {
     let elsewhere = || ADMINISTRATION.iter().find_map(|dir| which::which(Path::new(dir).join(program)).ok());
     which::which(program).ok().or_else(elsewhere)
-}
-
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("failed with exit status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "failed".to_owned(),
-    }
-}
-
-fn end_of(status: ExitStatus) -> End {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Status(code),
-        (None, signal) => End::Signal(signal.unwrap_or_default()),
-    }
 }
 
 fn tail_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {

@@ -7,6 +7,7 @@
 
 pub mod compat;
 mod fault;
+mod formats;
 mod layers;
 mod nodes;
 mod overrides;
