@@ -8,12 +8,10 @@ use serde::Serialize;
 
 use super::{Session, plan, up};
 use crate::doctor::{self, Asked, Chapter, Host, Level};
-use crate::host::daemons::{self, Libvirt};
 use crate::host::packages::Consent;
 use crate::host::preflight::Misfits;
-use crate::process;
-use crate::profile::{self, Faults, Loaded, Provider, Sources};
-use crate::provider::{self, MachineState};
+use crate::profile::{self, Faults, Loaded, Sources};
+use crate::provider::MachineState;
 use crate::ui::Ui;
 
 /// Say what this host lacks for a lab, and mend it.
@@ -97,17 +95,16 @@ fn profile_or_built_in(sources: &Sources) -> Result<(Loaded, Option<Faults>)> {
 
 /// As `up` asks; where the provider does not answer, no machine runs.
 fn fit(session: &Session) -> Result<Result<Vec<String>, Misfits>> {
-    let libvirt = session.profile().provider == Provider::Libvirt;
-    if libvirt && (daemons::libvirt()? != Libvirt::Answers || process::find("virsh").is_none()) {
-        return up::fit(session, &vec![MachineState::Absent; session.nodes.len()], &[]);
-    }
     if !session.owns_machines() {
         // They are where they are, and `up` asks them itself.
         return Ok(Ok(Vec::new()));
     }
+    let provider = session.provider()?;
+    if !provider.answers()? {
+        return up::fit(session, &vec![MachineState::Absent; session.nodes.len()], &[]);
+    }
     let (states, ..) = plan::machines(session)?;
-    let networks = if libvirt { provider::libvirt::network_definitions()? } else { Vec::new() };
-    up::fit(session, &states, &networks)
+    up::fit(session, &states, &provider.networks()?)
 }
 
 fn plain(report: &Report<'_>) -> String {

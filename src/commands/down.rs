@@ -4,11 +4,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::Session;
-use crate::host::daemons;
 use crate::host::packages::Consent;
 use crate::interrupt::Interrupted;
 use crate::paths;
-use crate::profile::{Provider, Role};
+use crate::profile::Role;
 use crate::provider::libvirt;
 use crate::provider::orphans::{self, Orphan};
 
@@ -37,15 +36,12 @@ impl Down {
         }
         let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
-        // Without virsh it is of no use, which the provider says.
-        let asked_by_virsh = session.profile().provider == Provider::Libvirt && libvirt::is_installed();
-        if asked_by_virsh && libvirt::must_answer().is_err() {
-            daemons::ensure_libvirt(&session.ui)?;
-        }
+        let provider = session.provider()?;
+        provider.wake(&session.ui)?;
         if let Some(node) = &self.node {
             return one(session, node);
         }
-        let removed = session.provider()?.destroy(&session.lab, &session.node_names(), &session.ui)?;
+        let removed = provider.destroy(&session.lab, &session.node_names(), &session.ui)?;
         for what in &removed {
             session.ui.note(&format!("removed {what}"));
         }

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 
 use crate::artifacts::choose::Choice;
 use crate::artifacts::made::Made;
-use crate::host::acceleration::{self, Verdict};
+use crate::host::acceleration::Verdict;
 use crate::journal::{Entry, Journal};
 use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
-use crate::provider::hosts::{self, Hosts};
+use crate::provider::hosts::Hosts;
 use crate::provider::vagrant::{VagrantLibvirt, VagrantVirtualbox};
 use crate::provider::{MachineState, Provider};
 use crate::ssh::Password;
@@ -94,14 +94,7 @@ impl Session {
 
     /// How this host will run the machines, and why.
     pub fn acceleration(&self) -> Result<Verdict> {
-        let wanted = self.profile().machine.acceleration;
-        match self.profile().provider {
-            profile::Provider::Libvirt => acceleration::decide(wanted, &acceleration::probe()?),
-            profile::Provider::Virtualbox => {
-                Ok(Verdict { emulated: false, reason: "VirtualBox, which emulates none".into() })
-            }
-            profile::Provider::Hosts => hosts::acceleration(wanted, &self.ssh_nodes()?),
-        }
+        self.provider()?.acceleration(self.profile().machine.acceleration)
     }
 
     /// What became of each machine since the journal last saw it, in order.
@@ -127,7 +120,7 @@ impl Session {
     /// Whether the machines are the lab's own.
     #[must_use]
     pub fn owns_machines(&self) -> bool {
-        self.profile().provider != profile::Provider::Hosts
+        self.profile().provider.makes_machines()
     }
 
     /// Names of the nodes, in order.

@@ -14,11 +14,10 @@ use crate::artifacts::made::Made;
 use crate::artifacts::set::Set;
 use crate::bench::store;
 use crate::host::acceleration::Verdict;
-use crate::host::{daemons, packages, preflight};
+use crate::host::{packages, preflight};
 use crate::lockfile::Lock;
 use crate::process::Cmd;
-use crate::profile::{NodeSpec, Provider};
-use crate::provider::libvirt;
+use crate::profile::NodeSpec;
 use crate::provider::{self, MachineState};
 use crate::steps::{self, Selection};
 use crate::{console, machine_file, paths, ui};
@@ -84,9 +83,7 @@ impl Up {
         } else {
             packages::offer(&session.ui, job, consent, &session.lab.log("apt"))?;
         }
-        if session.profile().provider == Provider::Libvirt {
-            daemons::ensure_libvirt(&session.ui)?;
-        }
+        provider.wake(&session.ui)?;
         let acceleration = session.acceleration()?;
         let names = session.node_names();
         let states = provider.states(&session.lab, &names)?;
@@ -119,7 +116,7 @@ impl Up {
         let machines: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), String::new())).collect();
         let cut_off = !session.journal.state()?.again(MACHINES, &machines).is_empty();
         // What is on machines that are not ours outlives the lab's folder here.
-        let unknown = session.profile().provider == Provider::Hosts && !session.lab.exists();
+        let unknown = !session.owns_machines() && !session.lab.exists();
         if cut_off || unknown || states.iter().any(|state| *state != MachineState::Running) {
             session.journal.began(MACHINES, &machines)?;
             prepare(session, provider.as_ref(), &made, &acceleration, &states)?;
@@ -180,19 +177,17 @@ fn fits(session: &Session, provider: &dyn provider::Provider, states: &[MachineS
     if !obstacles.is_empty() {
         bail!("{} starts no machine on this host:\n  {}", provider.name(), obstacles.join("\n  "));
     }
-    let networks = match session.profile().provider {
-        Provider::Libvirt => libvirt::network_definitions()?,
-        Provider::Virtualbox => Vec::new(),
-        Provider::Hosts => return provider.up(&session.lab, &session.ui),
-    };
-    for warning in fit(session, states, &networks)?? {
+    if !session.owns_machines() {
+        return provider.up(&session.lab, &session.ui);
+    }
+    for warning in fit(session, states, &provider.networks()?)?? {
         session.ui.warn(&warning);
     }
     Ok(())
 }
 
-/// Whether the machines that do not run fit this host, where libvirt has these
-/// `networks`. What does not fit is the inner error; the rest are warnings.
+/// Whether the machines that do not run fit this host, where the provider has
+/// these `networks`. What does not fit is the inner error; the rest are warnings.
 pub(super) fn fit(
     session: &Session,
     states: &[MachineState],
@@ -230,7 +225,7 @@ fn prepare(
     states: &[MachineState],
 ) -> Result<()> {
     let lab = &session.lab;
-    if session.profile().provider == Provider::Hosts {
+    if !session.owns_machines() {
         // They were looked at, and nothing needs to be started.
         return session.render_to(lab.dir(), acceleration.emulated);
     }

@@ -15,6 +15,9 @@ const API_PLACE: u32 = 10;
 const PODS_PREFIX: u8 = 24;
 /// The place of the cluster's DNS in the range of Services, as kubeadm has it.
 const DNS_PLACE: u32 = 10;
+/// The DNS server of the NAT in front of each machine of VirtualBox (its manual,
+/// "Network Address Translation": the proxy at .3 of 10.0.2.0/24).
+const NAT_NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// One machine of the lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Profile {
     /// profile, so that one more worker at the end changes nothing of the others.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeSpec> {
-        let existing = self.provider == Provider::Hosts;
+        let existing = !self.provider.makes_machines();
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|group| group.role != Role::ControlPlane);
         let machines = groups.into_iter().flat_map(|group| {
@@ -98,9 +101,9 @@ impl Profile {
     /// How many nodes a group has.
     #[must_use]
     pub fn size(&self, group: &NodeGroup) -> u32 {
-        match self.provider {
-            Provider::Hosts => u32::try_from(group.addresses.len()).unwrap_or(u32::MAX),
-            _ => group.count,
+        match self.provider.makes_machines() {
+            true => group.count,
+            false => u32::try_from(group.addresses.len()).unwrap_or(u32::MAX),
         }
     }
 
@@ -133,6 +136,16 @@ impl Profile {
     #[must_use]
     pub fn gateway(&self) -> Ipv4Addr {
         place(self.network.machines, 1)
+    }
+
+    /// The name server that the machines are told; theirs stays where they exist already.
+    #[must_use]
+    pub fn nameserver(&self) -> Option<Ipv4Addr> {
+        match self.provider {
+            Provider::Libvirt => Some(self.gateway()),
+            Provider::Virtualbox => Some(NAT_NAMESERVER),
+            Provider::Hosts => None,
+        }
     }
 
     /// The address of the cluster's DNS Service.

@@ -100,7 +100,7 @@ fn room(profile: &Profile) -> Vec<Broken> {
     [("machines", network.machines, machines, "addresses of nodes"), ("pods", network.pods, pods, "nodes' /24")]
         .into_iter()
         // Machines that exist already have addresses of their own.
-        .filter(|(name, ..)| *name == "pods" || profile.provider != Provider::Hosts)
+        .filter(|(name, ..)| *name == "pods" || profile.provider.makes_machines())
         .filter(|(_, _, room, _)| total > *room)
         .map(|(name, range, room, what)| {
             let mut fields = vec![Path::default().key("network").key(name)];
@@ -157,7 +157,7 @@ fn manager(profile: &Profile) -> Vec<Broken> {
         let fields = vec![Path::default().key("mirrors").key("registries"), own.clone()];
         broken.push(Broken { fields, text: text.into() });
     }
-    if profile.provider == Provider::Hosts || profile.box_source != BoxSource::Build {
+    if !profile.provider.makes_machines() || profile.box_source != BoxSource::Build {
         let text = "runtime.manager is \"crio\"; allowed: containerd, where the machines are not made from our box";
         broken.push(Broken { fields: vec![own, Path::default().key("provider")], text: text.into() });
     }
@@ -270,7 +270,7 @@ fn existing(profile: &Profile) -> Vec<Broken> {
             let fields = vec![field("addresses"), Path::default().key("provider")];
             broken.push(Broken { fields, text });
         };
-        if profile.provider != Provider::Hosts {
+        if profile.provider.makes_machines() {
             if !group.addresses.is_empty() {
                 say(format!(
                     "nodes[{index}].addresses are for machines that exist already; allowed: with provider = \"hosts\""
@@ -303,7 +303,7 @@ fn existing(profile: &Profile) -> Vec<Broken> {
             broken.push(Broken { fields: vec![field("count")], text });
         }
     }
-    if profile.provider == Provider::Hosts && profile.control_planes() > 1 {
+    if !profile.provider.makes_machines() && profile.control_planes() > 1 {
         let fields = (0..profile.groups.len()).map(|index| group(index).key("addresses")).collect();
         let text = "the profile names several control planes; allowed: one with provider = \"hosts\" (they would share an \
                     address that is nobody's)";

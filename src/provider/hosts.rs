@@ -47,6 +47,10 @@ impl Provider for Hosts {
         "hosts"
     }
 
+    fn acceleration(&self, wanted: Acceleration) -> Result<Verdict> {
+        acceleration(wanted, &self.nodes)
+    }
+
     /// One that answers and has nothing of this lab is as good as absent.
     fn states(&self, lab: &Lab, _: &[String]) -> Result<Vec<MachineState>> {
         node::fan_out(&self.nodes, |index, node| {
@@ -147,7 +151,7 @@ impl Hosts {
 
 /// Whether the machines are emulated: they know it themselves. A machine that
 /// does not answer is told about later.
-pub fn acceleration(wanted: Acceleration, nodes: &[Box<dyn Node>]) -> Result<Verdict> {
+fn acceleration(wanted: Acceleration, nodes: &[Box<dyn Node>]) -> Result<Verdict> {
     if wanted == Acceleration::Emulated {
         return Ok(Verdict { emulated: true, reason: "emulated: the profile asks for it".into() });
     }

@@ -3,7 +3,9 @@
 
 use anyhow::Result;
 
+use crate::host::acceleration::{self, Verdict};
 use crate::lab::Lab;
+use crate::profile::Acceleration;
 use crate::ui::Ui;
 
 pub mod hosts;
@@ -69,9 +71,30 @@ pub trait Provider: Send + Sync {
     /// The name in the profile.
     fn name(&self) -> &'static str;
 
+    /// How the machines' code is run on this host, and why; `wanted` is the profile's wish.
+    fn acceleration(&self, wanted: Acceleration) -> Result<Verdict> {
+        acceleration::decide(wanted, &acceleration::probe()?)
+    }
+
+    /// Whether it can be asked now. Starts nothing.
+    fn answers(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Makes sure that it can be asked where its programs are installed, and
+    /// starts its daemons if need be.
+    fn wake(&self, _ui: &Ui) -> Result<()> {
+        Ok(())
+    }
+
     /// What on this host stands in the way of its machines, a text each with
     /// the next command; asked before anything is made.
     fn obstacles(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Networks that it knows, whoever's they are, as libvirt's XML: their ranges are taken.
+    fn networks(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 

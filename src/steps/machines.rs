@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail};
 use super::Context;
 use crate::journal::{Entry, Seen, State};
 use crate::node::Node;
-use crate::profile::Provider;
 use crate::provider::Identity;
 
 /// How far a machine's clock may be off before it is set: certificates and
@@ -95,7 +94,7 @@ pub fn meet(cx: &Context, identities: Vec<Identity>) -> Result<()> {
         let now = host_clock()?;
         if answer.clock.abs_diff(now) > CLOCK_OFF_SECONDS {
             // Of a machine that is not ours, who knows which of the two is right?
-            let ours = cx.profile.provider != Provider::Hosts;
+            let ours = cx.profile.provider.makes_machines();
             cx.ui.warn(&format!(
                 "{}: its clock is {} s {}; {}",
                 node.name(),

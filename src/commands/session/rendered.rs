@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::lab::Lab;
-use crate::profile::{self, NodeSpec, Role, compat};
+use crate::profile::{NodeSpec, Role, compat};
 use crate::provider::libvirt::orphans;
 use crate::provider::virtualbox;
 use crate::steps::{self, NodeFiles, NodeValues, Reach, Route};
@@ -113,12 +113,7 @@ impl Session {
                     first: index == 0,
                     node_ip: node.ip.to_string(),
                     machine_cidr: profile.network.machines.to_string(),
-                    nameserver: match profile.provider {
-                        profile::Provider::Libvirt => profile.gateway().to_string(),
-                        // Theirs stays what it is.
-                        profile::Provider::Hosts => String::new(),
-                        profile::Provider::Virtualbox => virtualbox::NAT_NAMESERVER.to_string(),
-                    },
+                    nameserver: profile.nameserver().map(|it| it.to_string()).unwrap_or_default(),
                     node_pods: node.pods.to_string(),
                     routes: others()
                         .map(|other| Route { pods: other.pods.to_string(), via: other.ip.to_string() })
@@ -146,7 +141,7 @@ impl Session {
 
     /// Writes the Vagrantfile and the node files below `dir`.
     pub fn render_to(&self, dir: &Path, emulated: bool) -> Result<()> {
-        if self.profile().provider != profile::Provider::Hosts {
+        if self.owns_machines() {
             paths::write_atomic(&dir.join("Vagrantfile"), self.vagrantfile()?.as_bytes(), 0o644)?;
         }
         for (node, files) in self.nodes.iter().zip(self.node_files(emulated)?) {

@@ -28,6 +28,16 @@ impl Provider {
             Self::Hosts => "hosts",
         }
     }
+
+    /// Whether the machines are made for the lab, and go with it; the others
+    /// exist already and are somebody's.
+    #[must_use]
+    pub fn makes_machines(self) -> bool {
+        match self {
+            Self::Libvirt | Self::Virtualbox => true,
+            Self::Hosts => false,
+        }
+    }
 }
 
 /// Where the machines' box comes from.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{BOX_PREFIX, BOX_VERSION, forget, prepare_console, up};
 use crate::console;
+use crate::host::daemons;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::provider::libvirt::{self, orphans};
@@ -61,6 +62,18 @@ impl PoolNames {
 impl Provider for VagrantLibvirt {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn answers(&self) -> Result<bool> {
+        Ok(libvirt::is_installed() && daemons::libvirt()? == daemons::Libvirt::Answers)
+    }
+
+    fn wake(&self, ui: &Ui) -> Result<()> {
+        if libvirt::is_installed() { daemons::ensure_libvirt(ui) } else { Ok(()) }
+    }
+
+    fn networks(&self) -> Result<Vec<String>> {
+        libvirt::network_definitions()
     }
 
     fn own_networks(&self, _lab: &Lab) -> Result<Vec<String>> {

@@ -8,9 +8,11 @@ use ipnet::Ipv4Net;
 
 use super::{forget, prepare_console, up};
 use crate::console;
+use crate::host::acceleration::Verdict;
 use crate::host::known_good::Installed;
 use crate::interrupt::Interrupted;
 use crate::lab::Lab;
+use crate::profile::Acceleration;
 use crate::provider::virtualbox::{self, failures, networks, preflight};
 use crate::provider::{BootFiles, Identity, MachineState, Power, Provider};
 use crate::ui::Ui;
@@ -43,6 +45,10 @@ impl VagrantVirtualbox {
 impl Provider for VagrantVirtualbox {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn acceleration(&self, _: Acceleration) -> Result<Verdict> {
+        Ok(Verdict { emulated: false, reason: "VirtualBox, which emulates none".into() })
     }
 
     fn obstacles(&self) -> Result<Vec<String>> {

@@ -2,7 +2,6 @@
 //! What it prints is read in its machine-readable form where it has one.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -19,10 +18,6 @@ mod power;
 pub mod preflight;
 
 pub use power::Machines;
-
-/// The DNS server of the NAT in front of each machine (VirtualBox's manual,
-/// "Network Address Translation": the proxy at .3 of 10.0.2.0/24).
-pub const NAT_NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// How long a machine that was just stopped may stay locked.
 const UNLOCK: Duration = Duration::from_secs(10);
