@@ -20,7 +20,10 @@ use crate::ui::Task;
 /// tenth of a second each: what a shared machine does to one of them it rarely
 /// does to the next.
 const PASSES: usize = 10;
-/// Passes of a load whose tenth has too few requests: one there, one back.
+/// The same of an open loop, which has nothing to fill and whose few late
+/// requests are what is asked for: the shorter a part, the fewer meet a stall.
+const OPEN_PASSES: usize = 20;
+/// Passes of a load whose parts would have too few requests: one there, one back.
 const FEW_PASSES: usize = 2;
 /// Requests that a part needs.
 const ENOUGH: f64 = 100.0;
@@ -97,14 +100,15 @@ impl<'a> Rounds<'a> {
         }
         for (index, wanted) in self.design.measures.iter().enumerate() {
             let mut parts: Vec<Vec<Taken>> = open.iter().map(|_| Vec::new()).collect();
-            for pass in 0..PASSES {
+            let passes = passes(&wanted.load);
+            for pass in 0..passes {
                 let there = 0..open.len();
                 let order: Vec<usize> = if pass % 2 == 0 { there.collect() } else { there.rev().collect() };
                 for lane in order {
                     let (ready, _, _) = &mut open[lane];
                     let ask = self.ask(wanted, ready.entry.arm, index)?;
                     let count = self.parts(wanted, ready.entry.arm, &ask);
-                    if pass % (PASSES / count) == 0 {
+                    if takes(pass, passes, count) {
                         parts[lane].push(measure(ready, part(ask, pass, count))?);
                     }
                 }
@@ -125,7 +129,8 @@ impl<'a> Rounds<'a> {
                 self.capacities.get(&(measure.route.clone(), arm.name())).map_or(0.0, |capacity| capacity * seconds)
             }
         };
-        if requests >= ENOUGH * PASSES as f64 { PASSES } else { FEW_PASSES }
+        let passes = passes(&measure.load);
+        if requests >= ENOUGH * passes as f64 { passes } else { FEW_PASSES }
     }
 
     fn close(&self, ready: &Ready, canary_us: u64, taken: &[Taken], pool: &mut Pool) -> Result<Block> {
@@ -192,6 +197,16 @@ fn measure(ready: &mut Ready, ask: Ask) -> Result<Taken> {
     Ok(taken.remove(0))
 }
 
+fn passes(load: &Load) -> usize {
+    if matches!(load, Load::Open { .. }) { OPEN_PASSES } else { PASSES }
+}
+
+/// Whether a load of `count` parts has one in that pass: in each, or in one
+/// there (even) and one back.
+fn takes(pass: usize, passes: usize, count: usize) -> bool {
+    count == passes || pass == 0 || pass == (passes / 2) | 1
+}
+
 /// One of `count` parts of a load; a server that was just loaded is warm soon.
 fn part(ask: Ask, pass: usize, count: usize) -> Ask {
     let share = |seconds: f64| seconds / count as f64;
@@ -229,4 +244,20 @@ fn canary_us(design: &Design, taken: &Taken) -> Result<u64> {
         report.error_examples.first().map(|example| example.message.as_str()).unwrap_or_default()
     );
     Ok((report.phases.duration.min_ms * 1000.0).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_load_goes_there_as_often_as_back() {
+        for passes in [PASSES, OPEN_PASSES] {
+            for count in [passes, FEW_PASSES] {
+                let taken: Vec<usize> = (0..passes).filter(|pass| takes(*pass, passes, count)).collect();
+                assert_eq!(taken.len(), count);
+                assert_eq!(taken.iter().filter(|pass| *pass % 2 == 0).count(), count / 2);
+            }
+        }
+    }
 }

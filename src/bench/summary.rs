@@ -122,8 +122,9 @@ fn ratios(measure: &str, lane: &str, control: &str, blocks: &[Block]) -> Ratios 
 /// they stand to the control's.
 ///
 /// Where both were measured in as many parts, in turn, a round's ratio is the
-/// centre of its parts' ratios: a moment in which the machine stood still costs
-/// a part, not the block's 99th percentile.
+/// median of its parts' ratios: a moment in which the machine stood still costs
+/// a part, not the block's 99th percentile. Late wake-ups reach a third of an open
+/// loop's parts, which is more than Hodges' and Lehmann's centre bears (29 %).
 #[must_use]
 pub fn paired(measure: &str, control: &str, lane: &str, blocks: &[Block], pick: Pick) -> (Vec<f64>, Vec<f64>) {
     let lanes: Vec<(u32, &Figures)> = of_lane(blocks, measure, lane).collect();
@@ -143,7 +144,7 @@ fn ratio_by_parts(control: &Figures, lane: &Figures, pick: Pick) -> Option<f64> 
     }
     let values = |figures: &Figures| figures.parts.iter().map(pick).collect::<Vec<_>>();
     let logs = stats::log_ratios(&values(control), &values(lane)).ok()?;
-    stats::hodges_lehmann(&logs).map(f64::exp)
+    stats::median(&logs).map(f64::exp)
 }
 
 #[cfg(test)]
@@ -178,8 +179,11 @@ mod tests {
     fn a_stalled_part_does_not_make_the_ratio_of_a_round() {
         let calm = [(1.0, 1.1), (2.0, 2.2), (1.0, 1.1), (4.0, 4.4), (1.0, 1.1), (1.0, 1.1), (3.0, 3.3)];
         assert!((p99(&calm, |_| {}) - 1.1).abs() < 1e-9);
+        // Nearly half of them, of one side.
         let mut stalled = calm;
-        stalled[2].1 = 500.0;
+        for part in [0, 2, 5] {
+            stalled[part].1 = 500.0;
+        }
         assert!((p99(&stalled, |_| {}) - 1.1).abs() < 1e-9);
     }
 

@@ -71,7 +71,7 @@ mod shift;
 mod student;
 mod unpaired;
 
-pub use centre::{hodges_lehmann, mean, median};
+pub use centre::{mean, median};
 pub use interval::{Interval, MIN_ROUNDS, Method, Refusal};
 pub use paired::{log_ratios, ratio_interval};
 pub use samples::{TooFew, enough_samples};
