@@ -99,7 +99,14 @@ impl NightView {
                 judgement.line.strip_prefix(name).unwrap_or(&judgement.line).trim_start_matches([':', ',', ' ']),
             ),
             findings: judgement.findings.iter().skip(1).map(|finding| words::typeset(&finding.to_string())).collect(),
-            notes: judgement.notes.iter().chain(&judgement.changed).map(|note| words::typeset(note)).collect(),
+            notes: judgement
+                .notes
+                .iter()
+                .cloned()
+                // A name stays as it is written, and does not begin a sentence.
+                .chain(judgement.changed.iter().map(|change| format!("changed: {change}")))
+                .map(|note| words::typeset(&note))
+                .collect(),
         }
     }
 }
