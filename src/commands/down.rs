@@ -37,7 +37,9 @@ impl Down {
         let lock = session.lock()?;
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         let provider = session.provider()?;
-        provider.wake(&session.ui)?;
+        if !provider.answers()? {
+            provider.wake(&session.ui)?;
+        }
         if let Some(node) = &self.node {
             return one(session, node);
         }

@@ -84,7 +84,7 @@ impl Up {
             packages::offer(&session.ui, job, consent, &session.lab.log("apt"))?;
         }
         provider.wake(&session.ui)?;
-        let acceleration = session.acceleration()?;
+        let acceleration = provider.acceleration(session.profile().machine.acceleration)?;
         let names = session.node_names();
         let states = provider.states(&session.lab, &names)?;
         if states.iter().any(|state| *state != MachineState::Running) {

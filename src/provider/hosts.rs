@@ -47,8 +47,32 @@ impl Provider for Hosts {
         "hosts"
     }
 
+    /// They know it themselves. A machine that does not answer is told about later.
     fn acceleration(&self, wanted: Acceleration) -> Result<Verdict> {
-        acceleration(wanted, &self.nodes)
+        if wanted == Acceleration::Emulated {
+            return Ok(Verdict { emulated: true, reason: "emulated: the profile asks for it".into() });
+        }
+        let kinds =
+            node::fan_out(&self.nodes, |_, node| match node.exec_within("systemd-detect-virt --vm", b"", ANSWER) {
+                Err(error) if error.is::<Interrupted>() => Err(error),
+                answer => Ok(answer.map(|output| output.stdout.trim().to_owned()).ok()),
+            })?;
+        // QEMU with KVM says "kvm".
+        if let Some(at) = kinds.iter().position(|kind| kind.as_deref() == Some("qemu")) {
+            let name = self.nodes[at].name();
+            if wanted == Acceleration::Kvm {
+                bail!("{name} is emulated (QEMU without KVM), and the profile wants machine.acceleration = \"kvm\"");
+            }
+            return Ok(Verdict {
+                emulated: true,
+                reason: format!("emulated: {name} is a machine of QEMU without KVM"),
+            });
+        }
+        let reason = match kinds.iter().any(Option::is_some) {
+            true => "existing machines, none of them emulated",
+            false => "existing machines, none of which answers",
+        };
+        Ok(Verdict { emulated: false, reason: reason.into() })
     }
 
     /// One that answers and has nothing of this lab is as good as absent.
@@ -147,31 +171,6 @@ impl Hosts {
             many => format!("{} machines", many.len()),
         }
     }
-}
-
-/// Whether the machines are emulated: they know it themselves. A machine that
-/// does not answer is told about later.
-fn acceleration(wanted: Acceleration, nodes: &[Box<dyn Node>]) -> Result<Verdict> {
-    if wanted == Acceleration::Emulated {
-        return Ok(Verdict { emulated: true, reason: "emulated: the profile asks for it".into() });
-    }
-    let kinds = node::fan_out(nodes, |_, node| match node.exec_within("systemd-detect-virt --vm", b"", ANSWER) {
-        Err(error) if error.is::<Interrupted>() => Err(error),
-        answer => Ok(answer.map(|output| output.stdout.trim().to_owned()).ok()),
-    })?;
-    // QEMU with KVM says "kvm".
-    if let Some(at) = kinds.iter().position(|kind| kind.as_deref() == Some("qemu")) {
-        let name = nodes[at].name();
-        if wanted == Acceleration::Kvm {
-            bail!("{name} is emulated (QEMU without KVM), and the profile wants machine.acceleration = \"kvm\"");
-        }
-        return Ok(Verdict { emulated: true, reason: format!("emulated: {name} is a machine of QEMU without KVM") });
-    }
-    let reason = match kinds.iter().any(Option::is_some) {
-        true => "existing machines, none of them emulated",
-        false => "existing machines, none of which answers",
-    };
-    Ok(Verdict { emulated: false, reason: reason.into() })
 }
 
 #[cfg(test)]

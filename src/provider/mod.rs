@@ -81,8 +81,8 @@ pub trait Provider: Send + Sync {
         Ok(true)
     }
 
-    /// Makes sure that it can be asked where its programs are installed, and
-    /// starts its daemons if need be.
+    /// Makes this host ready to start its machines, where its programs are
+    /// installed: what it asks answers then, daemons started if need be.
     fn wake(&self, _ui: &Ui) -> Result<()> {
         Ok(())
     }
