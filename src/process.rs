@@ -298,6 +298,13 @@ pub fn find(program: &str) -> Option<PathBuf> {
     which::which(program).ok().or_else(elsewhere)
 }
 
+/// PATH with the folders for administration, for what looks for programs there itself.
+#[must_use]
+pub fn path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    std::iter::once(path.as_str()).chain(ADMINISTRATION).filter(|dir| !dir.is_empty()).collect::<Vec<_>>().join(":")
+}
+
 fn tail_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")

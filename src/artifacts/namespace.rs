@@ -3,7 +3,7 @@
 //! tree's files can have their owners. Mounts made inside end with it.
 
 use crate::artifacts::programs::missing;
-use crate::process::Cmd;
+use crate::process::{self, Cmd};
 
 /// Who works on root trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,7 @@ impl Namespace {
     /// A command that runs what is added as arguments as root of the namespace.
     #[must_use]
     pub fn command(self) -> Cmd {
-        // A user's PATH leaves the administrators' programs out.
-        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".into());
-        let unshare = Cmd::new("unshare").arg("--mount").env("PATH", format!("{path}:/usr/sbin:/sbin"));
+        let unshare = Cmd::new("unshare").arg("--mount").env("PATH", process::path());
         match self {
             Self::Root => unshare.arg("--"),
             Self::User => unshare.args(["--map-auto", "--map-root-user", "--"]),

@@ -125,14 +125,17 @@ pub fn start_libvirt(ui: &Ui, commands: &[AsRoot]) -> Result<()> {
     task.close(start(Path::new(RUN), commands))
 }
 
-fn virsh_answers() -> Result<bool> {
+/// Whether virsh, as this user, gets an answer. Starts nothing.
+pub fn virsh_answers() -> Result<bool> {
     // In a session of its own virsh has no terminal to ask for a password on.
     let virsh = Cmd::new("setsid").args(["--wait", "virsh", "--connect", "qemu:///system", "uri"]);
     Ok(virsh.timeout(START_LIMIT).output()?.status.success())
 }
 
 fn start(run: &Path, commands: &[AsRoot]) -> Result<()> {
-    commands.iter().try_for_each(|command| command.cmd().timeout(START_LIMIT).read().map(drop))?;
+    // libvirt looks for dnsmasq and iptables on the PATH that it starts with, for as long as it runs.
+    let start = |command: &AsRoot| command.cmd().env("PATH", process::path()).timeout(START_LIMIT).read().map(drop);
+    commands.iter().try_for_each(start)?;
     let deadline = Instant::now() + START_LIMIT;
     while ask(run, LIBVIRT) != Answer::Runs {
         interrupt::check()?;

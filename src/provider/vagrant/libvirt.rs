@@ -65,7 +65,7 @@ impl Provider for VagrantLibvirt {
     }
 
     fn answers(&self) -> Result<bool> {
-        Ok(libvirt::is_installed() && daemons::libvirt()? == daemons::Libvirt::Answers)
+        Ok(libvirt::is_installed() && daemons::virsh_answers()?)
     }
 
     fn wake(&self, ui: &Ui) -> Result<()> {
