@@ -11,7 +11,8 @@
 //!
 //! - a night that stands alone is pulled in to three standard deviations from
 //!   the median of its five neighbours (Hampel's identifier), so that one bad
-//!   night neither makes a level nor hides one;
+//!   night neither makes a level nor hides one; one whose own rounds disagree
+//!   more than usual is pulled in further, and has less weight as a neighbour;
 //! - the standard deviation is that of the differences of successive nights
 //!   (von Neumann, Ann. Math. Stat. 12, 1941), which a step or a drift hardly
 //!   touches, moderated by what the rounds within the nights say (Smyth, Stat.
@@ -68,6 +69,8 @@ const LIKELIER: f64 = 2.0;
 const PRIOR: f64 = 10.0;
 /// How far, in standard deviations, a night may stand alone.
 const ALONE: f64 = 3.0;
+/// From how many times the usual error on a night is the less to be trusted.
+const UNSURE: f64 = 2.0;
 
 /// The standard deviation between nights of one level, on the log scale, and
 /// its degrees of freedom; none for fewer than six nights. `inflation` is how
@@ -82,7 +85,7 @@ pub fn scatter(nights: &[Night], inflation: f64) -> Option<(f64, f64)> {
     let own = squares.iter().sum::<f64>() / (2.0 * squares.len() as f64);
     // A difference shares a night with the next: two thirds count.
     let freedom = squares.len() as f64 * 2.0 / 3.0;
-    let within = super::mean(&nights.iter().map(|night| night.error.powi(2)).collect::<Vec<_>>());
+    let within = within(nights);
     let variance = (PRIOR * inflation.max(1.0) * within + freedom * own) / (PRIOR + freedom);
     Some((variance.sqrt().max(f64::MIN_POSITIVE), PRIOR + freedom))
 }
@@ -96,8 +99,14 @@ pub fn inflation(nights: &[Night]) -> Option<f64> {
     }
     let squares = differences(&calm(nights));
     let own = squares.iter().sum::<f64>() / (2.0 * squares.len() as f64);
-    let within = super::mean(&nights.iter().map(|night| night.error.powi(2)).collect::<Vec<_>>());
+    let within = within(nights);
     (within > 0.0).then(|| own / within)
+}
+
+/// The variance that a night's own rounds give it: the median, so that a night
+/// with bad rounds does not make the others' look larger.
+fn within(nights: &[Night]) -> f64 {
+    median(&nights.iter().map(|night| night.error.powi(2)).collect::<Vec<_>>()).unwrap_or_default()
 }
 
 fn differences(values: &[f64]) -> Vec<f64> {
@@ -110,15 +119,40 @@ fn calm(nights: &[Night]) -> Vec<f64> {
     let steps: Vec<f64> = values.windows(2).map(|two| (two[1] - two[0]).abs()).collect();
     // The median of |differences| of normal values is 0.6745 times sqrt(2) standard deviations.
     let spread = median(&steps).unwrap_or_default() / (0.6745 * std::f64::consts::SQRT_2);
-    let within = median(&nights.iter().map(|night| night.error).collect::<Vec<_>>()).unwrap_or_default();
-    let reach = ALONE * spread.max(within);
+    let usual = within(nights).sqrt();
+    let reach = ALONE * spread.max(usual);
     (0..values.len())
         .map(|index| {
-            let around = &values[index.saturating_sub(2)..(index + 3).min(values.len())];
-            let middle = median(around).unwrap_or_default();
+            let middle = middle(&nights[index.saturating_sub(2)..(index + 3).min(values.len())], usual);
+            let reach = reach * trust(&nights[index], usual);
             values[index].clamp(middle - reach, middle + reach)
         })
         .collect()
+}
+
+/// How much of what stands alone is left to a night: all, unless its own error is
+/// out of the ordinary, so that two nights with bad rounds make no level.
+fn trust(night: &Night, usual: f64) -> f64 {
+    if night.error > UNSURE * usual { UNSURE * usual / night.error } else { 1.0 }
+}
+
+/// The median of `nights`, weighted by the variance of those that are less trusted.
+fn middle(nights: &[Night], usual: f64) -> f64 {
+    let weight = |night: &Night| trust(night, usual).powi(2);
+    let mut sorted = nights.to_vec();
+    sorted.sort_by(|a, b| a.at.total_cmp(&b.at));
+    let half = sorted.iter().map(weight).sum::<f64>() / 2.0;
+    let mut below = 0.0;
+    for (index, night) in sorted.iter().enumerate() {
+        below += weight(night);
+        if below > half {
+            return night.at;
+        }
+        if below == half {
+            return sorted.get(index + 1).map_or(night.at, |next| f64::midpoint(night.at, next.at));
+        }
+    }
+    sorted.last().map_or(0.0, |night| night.at)
 }
 
 /// Whether the newest level differs from the first one: less than `alpha` of
@@ -257,6 +291,46 @@ mod tests {
         for bad in [5, 37, 38, 39] {
             let shift = found(&nights(40, 3, |index| if index == bad { 0.3 } else { 0.0 }));
             assert_eq!(shift, None, "{bad}");
+        }
+    }
+
+    /// 40 nights at 0, those in `bad` 10 % off because a third of their rounds are.
+    fn with_bad_rounds(bad: &[usize]) -> Vec<Night> {
+        let mut nights = nights(40, 7, |_| 0.0);
+        for index in bad {
+            nights[*index] = Night { at: 0.1, error: 0.087 };
+        }
+        nights
+    }
+
+    #[test]
+    fn nights_with_bad_rounds_close_together_are_no_level() {
+        for bad in [&[38, 39][..], &[37, 39], &[36, 37, 39], &[10, 11, 30]] {
+            assert_eq!(found(&with_bad_rounds(bad)), None, "{bad:?}");
+        }
+        // Where the rounds agree it is one.
+        let sure = nights(40, 7, |index| if index >= 38 { 0.1 } else { 0.0 });
+        assert_eq!(found(&sure).unwrap().since, 38);
+    }
+
+    #[test]
+    fn a_night_with_bad_rounds_does_not_make_the_others_look_sure() {
+        // Nights scatter by 1 %, and their rounds say 0.2 %.
+        let mut tight: Vec<Night> = nights(40, 9, |_| 0.0).iter().map(|n| Night { error: 0.002, ..*n }).collect();
+        let usual = inflation(&tight).unwrap();
+        tight[20] = Night { at: 0.1, error: 0.087 };
+        assert!(usual > 15.0 && inflation(&tight).unwrap() > 0.8 * usual);
+    }
+
+    #[test]
+    fn equal_errors_make_the_plain_median() {
+        let around = |values: &[f64]| {
+            let nights: Vec<Night> = values.iter().map(|at| Night { at: *at, error: 0.01 }).collect();
+            (middle(&nights, 0.01), median(values).unwrap())
+        };
+        for values in [&[3.0, 1.0, 2.0][..], &[4.0, 1.0, 2.0, 3.0], &[5.0, 1.0, 2.0, 4.0, 3.0]] {
+            let (weighted, plain) = around(values);
+            assert_eq!(weighted, plain);
         }
     }
 
