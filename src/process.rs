@@ -301,8 +301,8 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// PATH with the folders for administration, for what looks for programs there itself.
 #[must_use]
 pub fn path() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    std::iter::once(path.as_str()).chain(ADMINISTRATION).filter(|dir| !dir.is_empty()).collect::<Vec<_>>().join(":")
+    let path = std::env::var("PATH").ok().filter(|path| !path.is_empty());
+    format!("{}:{}", path.as_deref().unwrap_or("/usr/bin:/bin"), ADMINISTRATION.join(":"))
 }
 
 fn tail_of<'a>(lines: impl Iterator<Item = &'a str>) -> String {

@@ -81,12 +81,9 @@ pub fn scatter(nights: &[Night], inflation: f64) -> Option<(f64, f64)> {
     if nights.len() < FEWEST {
         return None;
     }
-    let squares = differences(&calm(nights));
-    let own = squares.iter().sum::<f64>() / (2.0 * squares.len() as f64);
     // A difference shares a night with the next: two thirds count.
-    let freedom = squares.len() as f64 * 2.0 / 3.0;
-    let within = within(nights);
-    let variance = (PRIOR * inflation.max(1.0) * within + freedom * own) / (PRIOR + freedom);
+    let freedom = (nights.len() - 1) as f64 * 2.0 / 3.0;
+    let variance = (PRIOR * inflation.max(1.0) * within(nights) + freedom * between(nights)) / (PRIOR + freedom);
     Some((variance.sqrt().max(f64::MIN_POSITIVE), PRIOR + freedom))
 }
 
@@ -97,20 +94,20 @@ pub fn inflation(nights: &[Night]) -> Option<f64> {
     if nights.len() < FEWEST {
         return None;
     }
-    let squares = differences(&calm(nights));
-    let own = squares.iter().sum::<f64>() / (2.0 * squares.len() as f64);
     let within = within(nights);
-    (within > 0.0).then(|| own / within)
+    (within > 0.0).then(|| between(nights) / within)
+}
+
+/// The variance of nights of one level, by their successive differences.
+fn between(nights: &[Night]) -> f64 {
+    let squares: Vec<f64> = calm(nights).windows(2).map(|two| (two[1] - two[0]).powi(2)).collect();
+    super::mean(&squares) / 2.0
 }
 
 /// The variance that a night's own rounds give it: the median, so that a night
 /// with bad rounds does not make the others' look larger.
 fn within(nights: &[Night]) -> f64 {
     median(&nights.iter().map(|night| night.error.powi(2)).collect::<Vec<_>>()).unwrap_or_default()
-}
-
-fn differences(values: &[f64]) -> Vec<f64> {
-    values.windows(2).map(|two| (two[1] - two[0]).powi(2)).collect()
 }
 
 /// The values with those pulled in that stand alone.
