@@ -35,6 +35,10 @@ impl Down {
             return self.remove_orphans(session);
         }
         let lock = session.lock()?;
+        // For `explain`, if this fails; no new file where there is no lab.
+        if session.lab.events().is_file() {
+            session.ui.record_to(&session.lab.events())?;
+        }
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         let provider = session.provider()?;
         if !provider.answers()? {

@@ -59,6 +59,11 @@ impl Rebuild {
                 return Err(error);
             }
             Err(error) => {
+                // `down` has nothing to record to, or has taken it away.
+                let events = session.lab.events();
+                if !(session.ui.records() && events.is_file()) {
+                    session.ui.record_to(&events).unwrap_or_else(|error| session.ui.warn(&format!("{error:#}")));
+                }
                 let judgement = night.broken(session, &error);
                 // Not `Busy` and the like any more: the exit code is the verdict's.
                 failed = Some(Annotated { text: format!("{error:#}"), about: error });
