@@ -36,10 +36,11 @@ impl Topic for Processor {
             let wanted = asked.profile.provider == Provider::Libvirt;
             found.push(if wanted { finding.remedy(Remedy::Run(commands)) } else { finding });
         }
-        if let (Provider::Libvirt, Some(command)) = (asked.profile.provider, kvm_device::how_to_give()?) {
-            let text =
-                "/dev/kvm is not its group's: libvirt asks QEMU anew at each definition of a machine, half a minute";
-            found.push(Finding::note(text).next(command.line()).remedy(Remedy::Run(vec![command])));
+        let give = kvm_device::how_to_give()?;
+        if asked.profile.provider == Provider::Libvirt && !give.is_empty() {
+            let text = "/dev/kvm is closed to its group: libvirt asks QEMU anew at each definition of a machine, \
+                        half a minute";
+            found.push(Finding::note(text).next(as_root::line(&give)).remedy(Remedy::Run(give)));
         }
         if nested {
             found.push(Finding::note("this host is itself a virtual machine: its machines are nested ones"));

@@ -237,6 +237,10 @@ pub fn to_text(story: &Story) -> String {
             story.tail.iter().for_each(|line| writeln!(text, "  | {line}").unwrap_or(()));
         }
     }
+    let next = match command.as_str() {
+        "down" | "halt" => format!("next     provision {command}"),
+        _ => "next     provision up   (goes on from there)".to_owned(),
+    };
     match &story.known {
         Some(known) => {
             writeln!(
@@ -247,12 +251,12 @@ pub fn to_text(story: &Story) -> String {
             .ok();
         }
         None if story.end == End::Failed => {
-            writeln!(text, "cause    not among the known failures\nnext     provision up   (goes on from there)").ok();
+            writeln!(text, "cause    not among the known failures\n{next}").ok();
             writeln!(text, "ask      provision support   (packs everything for others to look at, without secrets)")
                 .ok();
         }
         None => {
-            writeln!(text, "next     provision up   (goes on from there)").ok();
+            writeln!(text, "{next}").ok();
         }
     }
     if let Some(time) = &story.mended {

@@ -69,6 +69,14 @@ fn a_run_that_was_killed_is_told_with_the_task_it_was_in_and_what_mended_it() {
 }
 
 #[test]
+fn a_down_that_failed_is_to_be_typed_again() {
+    let (_dir, lab) = lab();
+    run(&lab, "down", Some((1, Some(anyhow::anyhow!("domain x is not this lab's")))), |_| {});
+    let text = to_text(&Story::of(&lab).unwrap().unwrap());
+    assert!(text.contains("next     provision down\n"), "{text}");
+}
+
+#[test]
 fn runs_are_told_apart_and_the_last_failure_is_told() {
     let event = |run: &str, event: Kind, code: Option<u8>| Event {
         format: events::FORMAT.into(),
