@@ -15,8 +15,10 @@ const API_PLACE: u32 = 10;
 const PODS_PREFIX: u8 = 24;
 /// The place of the cluster's DNS in the range of Services, as kubeadm has it.
 const DNS_PLACE: u32 = 10;
-/// The DNS server of the NAT in front of each machine of VirtualBox (its manual,
-/// "Network Address Translation": the proxy at .3 of 10.0.2.0/24).
+/// Behind VirtualBox's NAT each machine has the same address of this range.
+pub(super) const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
+/// The DNS server of that NAT (VirtualBox's manual, "Network Address
+/// Translation": the proxy at .3).
 const NAT_NAMESERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// One machine of the lab.

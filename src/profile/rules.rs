@@ -1,10 +1,7 @@
 //! What no single value can tell: rules between the fields of a profile.
 
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
-
 use super::compat::{self, Table};
+use super::nodes::NAT;
 use super::path::Path;
 use super::types::{
     Acceleration, BoxSource, Firmware, MAX_VIRTUALBOX_DISK_GIB, Profile, Provider, Role, RuntimeManager,
@@ -175,9 +172,6 @@ fn firmware(profile: &Profile) -> Vec<Broken> {
     let fields = vec![Path::default().key("machine").key("firmware"), Path::default().key("provider")];
     vec![Broken { fields, text }]
 }
-
-/// Behind VirtualBox's NAT each machine has the same address of this range.
-const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
 
 /// What VirtualBox cannot do.
 fn virtualbox(profile: &Profile) -> Vec<Broken> {
