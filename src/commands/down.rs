@@ -35,9 +35,11 @@ impl Down {
             return self.remove_orphans(session);
         }
         let lock = session.lock()?;
-        // For `explain`, if this fails; no new file where there is no lab.
-        if session.lab.events().is_file() {
-            session.ui.record_to(&session.lab.events())?;
+        // For `explain`, if this fails; no new file where there is no lab. A full
+        // disk must not keep the lab that fills it.
+        let events = session.lab.events();
+        if events.is_file() {
+            session.ui.record_to(&events).unwrap_or_else(|error| session.ui.warn(&format!("{error:#}")));
         }
         // Where no systemd keeps it, libvirt does not outlive a restart of the host; the machines' disks do.
         let provider = session.provider()?;
