@@ -118,6 +118,11 @@ run() {
   ends "$1" "$2" "$3" "$program" "${@:4}"
 }
 
+# on_node COMMAND...: on the first node of $program's lab.
+on_node() {
+  timeout 300 "$program" ssh -- "$@"
+}
+
 # ended SECONDS: $beside, which runs beside the script, must end within them; its
 # exit status is in $status.
 ended() {
