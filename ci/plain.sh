@@ -50,6 +50,90 @@ plain_mke2fs() {
     -E "lazy_itable_init=1,lazy_journal_init=1,nodiscard${3:+,offset=$3}" -d "$1" "$2" ${4:+"$4"}
 }
 
+# plain_keys TREE HOST USER: pairs of keys are made, one for its SSH server, and
+# one (unless it is there) for who logs in as debian.
+plain_keys() {
+  ssh-keygen -q -t ed25519 -N '' -C guest -f "$2"
+  [[ -e $3 ]] || ssh-keygen -q -t ed25519 -N '' -C user -f "$3"
+  install -m 0600 "$2" "$1/etc/ssh/ssh_host_ed25519_key"
+  install -D -m 0644 "$3.pub" "$1/home/debian/.ssh/authorized_keys"
+}
+
+virsh() { command virsh --quiet --connect qemu:///system "$@"; }
+
+# plain_remove NAME: the machine and its network, if they are there.
+plain_remove() {
+  virsh destroy "$1" || true
+  virsh undefine "$1" || true
+  virsh net-destroy "$1" || true
+  virsh net-undefine "$1" || true
+} >/dev/null 2>&1
+
+# plain_boot NAME TREE NET MIB FORWARD: a machine with this memory, started, at
+# NET.10 in a network of its own, from which libvirt forwards by that mode. The
+# tree becomes its disk; its console is $work/NAME.console.
+plain_boot() {
+  local name=$1 tree=$2 net=$3 mib=$4 forward=$5 type=kvm cpu="<cpu mode='host-passthrough'/>" mac
+  mac=$(printf '52:54:00:f1:%02x:63' "${net##*.}")
+  cp "$tree"/boot/vmlinuz-* "$work/$name.vmlinuz"
+  cp "$tree"/boot/initrd.img-* "$work/$name.initrd"
+  truncate -s 8G "$work/$name.disk"
+  plain_mke2fs "$tree" "$work/$name.disk"
+  rm -rf "$tree"
+  virsh uri >/dev/null 2>&1 || {
+    if [[ -d /run/systemd/system ]]; then systemctl start libvirtd; else
+      pgrep -x virtlogd >/dev/null || virtlogd -d
+      libvirtd -d
+    fi
+    sleep 3
+  }
+  plain_remove "$name"
+  [[ ! $plain_emulated ]] || type=qemu cpu="<cpu mode='maximum'/>"
+  cat >"$work/$name.network.xml" <<XML
+<network>
+  <name>$name</name>
+  <forward mode='$forward'/>
+  <bridge name='virbr-p${net##*.}'/>
+  <ip address='$net.1' netmask='255.255.255.0'>
+    <dhcp><host mac='$mac' ip='$net.10'/></dhcp>
+  </ip>
+</network>
+XML
+  cat >"$work/$name.machine.xml" <<XML
+<domain type='$type'>
+  <name>$name</name>
+  <memory unit='MiB'>$mib</memory>
+  <vcpu>2</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>$work/$name.vmlinuz</kernel>
+    <initrd>$work/$name.initrd</initrd>
+    <cmdline>root=LABEL=plain rw quiet console=ttyS0 $plain_words</cmdline>
+  </os>
+  <features><acpi/></features>
+  $cpu
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='unsafe'/>
+      <source file='$work/$name.disk'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='network'>
+      <source network='$name'/>
+      <mac address='$mac'/>
+      <model type='virtio'/>
+    </interface>
+    <serial type='file'><source path='$work/$name.console'/></serial>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+  </devices>
+</domain>
+XML
+  virsh net-define "$work/$name.network.xml"
+  virsh net-start "$name"
+  virsh define "$work/$name.machine.xml"
+  virsh start "$name"
+}
+
 # The kernel's words that an emulated machine's owner would set: they are no
 # part of what is tested.
 # shellcheck disable=SC2034 # for those who source this file

@@ -2,7 +2,9 @@
 //! file that knows it. (On an emulated node the same command takes a second
 //! only to start; here it takes a tenth.)
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -18,51 +20,73 @@ const REQUEST: Duration = Duration::from_secs(120);
 /// emulated node misses a handshake now and then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Opens a way to the API server, or says where the one that is open begins.
+type Way = Arc<dyn Fn() -> Result<SocketAddr> + Send + Sync>;
+
 /// A `kubectl` bound to one cluster.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
+    /// The API server's address, by which its certificate is known, and another
+    /// way to it.
+    through: Option<(IpAddr, Way)>,
 }
 
 impl Kubectl {
     /// `program` is a kubectl that runs on this host.
     #[must_use]
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
-        Self { program, kubeconfig }
+        Self { program, kubeconfig, through: None }
     }
 
-    fn cmd(&self) -> Cmd {
-        Cmd::new(&self.program)
-            .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
-            .arg("--request-timeout=60s")
-            .timeout(REQUEST)
+    /// The same for an API server at `address` that is not reached there but by
+    /// `way`, which is asked before each command.
+    #[must_use]
+    pub fn through(self, address: IpAddr, way: impl Fn() -> Result<SocketAddr> + Send + Sync + 'static) -> Self {
+        Self { through: Some((address, Arc::new(way))), ..self }
+    }
+
+    fn base(&self) -> Result<Cmd> {
+        let cmd = Cmd::new(&self.program).arg(format!("--kubeconfig={}", self.kubeconfig.display()));
+        let Some((address, way)) = &self.through else { return Ok(cmd) };
+        Ok(cmd.arg(format!("--server=https://{}", way()?)).arg(format!("--tls-server-name={address}")))
+    }
+
+    fn cmd(&self) -> Result<Cmd> {
+        Ok(self.base()?.arg("--request-timeout=60s").timeout(REQUEST))
+    }
+
+    /// Runs `kubectl ARGS` on this terminal, for as long as it takes; returns its
+    /// exit code.
+    pub fn interactive(&self, args: &[String]) -> Result<i32> {
+        self.base()?.args(args).interactive()
     }
 
     /// Standard output of `kubectl ARGS`.
     pub fn read(&self, args: &[&str]) -> Result<String> {
-        self.cmd().args(args).read()
+        self.cmd()?.args(args).read()
     }
 
     /// `kubectl ARGS -o json`, parsed.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
-        let text = self.cmd().args(args).args(["-o", "json"]).read()?;
+        let text = self.cmd()?.args(args).args(["-o", "json"]).read()?;
         serde_json::from_str(&text).with_context(|| format!("parse the answer of kubectl {}", args.join(" ")))
     }
 
     /// Applies a manifest (YAML, several documents).
     pub fn apply(&self, manifest: &str) -> Result<()> {
-        self.cmd().args(["apply", "-f", "-"]).stdin(manifest).read().map(drop).context("apply a manifest")
+        self.cmd()?.args(["apply", "-f", "-"]).stdin(manifest).read().map(drop).context("apply a manifest")
     }
 
     /// Makes new objects of a manifest, which is not kept in their annotations.
     pub fn create(&self, manifest: &str) -> Result<()> {
-        self.cmd().args(["create", "-f", "-"]).stdin(manifest).read().map(drop).context("create from a manifest")
+        self.cmd()?.args(["create", "-f", "-"]).stdin(manifest).read().map(drop).context("create from a manifest")
     }
 
     /// Whether the cluster differs from a manifest; empty if it does not.
     pub fn diff(&self, manifest: &str) -> Result<String> {
-        let output = self.cmd().args(["diff", "-f", "-"]).stdin(manifest).output()?;
+        let output = self.cmd()?.args(["diff", "-f", "-"]).stdin(manifest).output()?;
         match output.status.code() {
             Some(0) => Ok(String::new()),
             Some(1) => Ok(output.stdout),
@@ -109,6 +133,27 @@ mod tests {
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         Kubectl::new(program, dir.join("kubeconfig"))
+    }
+
+    #[test]
+    fn an_api_server_behind_a_jump_host_is_spoken_to_at_this_end_and_known_by_its_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let kubectl = fake(dir.path(), "echo \"$@\"");
+        let server = |kubectl: &Kubectl| {
+            let line = kubectl.read(&["get", "pods"]).unwrap();
+            let words: Vec<&str> = line.split(' ').filter(|word| word.contains("server")).collect();
+            words.join(" ")
+        };
+        assert_eq!(server(&kubectl), "");
+        let asked = Arc::new(std::sync::atomic::AtomicU16::new(4000));
+        let ports = Arc::clone(&asked);
+        let kubectl = kubectl.through("192.0.2.7".parse().unwrap(), move || {
+            Ok(SocketAddr::from(([127, 0, 0, 1], ports.fetch_add(1, std::sync::atomic::Ordering::Relaxed))))
+        });
+        assert_eq!(server(&kubectl), "--server=https://127.0.0.1:4000 --tls-server-name=192.0.2.7");
+        assert_eq!(server(&kubectl), "--server=https://127.0.0.1:4001 --tls-server-name=192.0.2.7");
+        let lost = kubectl.through("192.0.2.7".parse().unwrap(), || bail!("the way broke"));
+        assert_eq!(lost.read(&["get", "pods"]).unwrap_err().to_string(), "the way broke");
     }
 
     #[test]

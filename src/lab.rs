@@ -182,6 +182,15 @@ impl Lab {
         bail!("there is no lab `{}` (looked in {})\n  make it: provision up", self.name, self.dir.display())
     }
 
+    /// The same where it has no cluster that this host knows of.
+    pub fn must_have_cluster(&self) -> Result<()> {
+        if self.kubeconfig().is_file() {
+            return Ok(());
+        }
+        self.must_exist()?;
+        bail!("lab `{}` has no cluster yet\n  make it: provision up", self.name)
+    }
+
     /// Removes everything but the results, and the folder too if there are none.
     pub fn remove(&self) -> Result<()> {
         if !self.dir.is_dir() {

@@ -21,11 +21,13 @@ use crate::node::{Node, NotReached, Obstacle, Output};
 use crate::process::Tunnel;
 
 mod exec;
+mod jump;
 mod known;
 mod login;
 mod sudo;
 
 use exec::Exec;
+pub use jump::{Forward, proxy_option};
 pub use sudo::{Password, Root};
 
 /// How long any one command on a node may take; scripts bound their own waits
@@ -141,7 +143,7 @@ impl SshNode {
                 (socket, None)
             }
             Some(jump) => {
-                let (stream, tunnel) = login::through(jump, &self.target)?;
+                let (stream, tunnel) = jump::through(jump, &self.target)?;
                 let socket = stream.try_clone().context("share a socket")?.into();
                 session.set_tcp_stream(stream);
                 (socket, Some(tunnel))

@@ -1,5 +1,5 @@
-//! Machines that exist already, against real `sshd`s on 127.0.0.1: agent, jump
-//! host and sudo on a good day, and every way to be refused, named with what to
+//! Machines that exist already, against real `sshd`s on 127.0.0.1: agent
+//! and sudo on a good day, and every way to be refused, named with what to
 //! do next. Those with a system of their own take root.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
@@ -7,7 +7,7 @@
 mod sshd;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,44 +23,11 @@ use provision::provider::hosts::Hosts;
 use provision::ssh::{Key, Password, Root, SshNode, Target};
 use provision::steps::{self, Context, NodeFiles, NodeValues, Payload, Reach, Selection};
 use provision::ui::{Mode, Ui};
+use sshd::program::Program;
 use sshd::{Server, whoami};
 
 fn refused(node: &SshNode) -> String {
     format!("{:#}", node.exec("true", b"").unwrap_err())
-}
-
-/// The program with a profile, a home and a state folder of its own.
-struct Program {
-    dir: tempfile::TempDir,
-}
-
-impl Program {
-    fn new(address: SocketAddr, ssh: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let profile = format!(
-            "name = \"t\"\nprovider = \"hosts\"\n[[nodes]]\nrole = \"control-plane\"\naddresses = [\"{address}\"]\nssh = {{ {ssh} }}\n"
-        );
-        std::fs::write(dir.path().join("lab.toml"), profile).unwrap();
-        Self { dir }
-    }
-
-    /// Host keys that the lab knows.
-    fn knows(&self, lines: &str) {
-        std::fs::create_dir_all(self.dir.path().join("state/t")).unwrap();
-        std::fs::write(self.dir.path().join("state/t/known_hosts"), lines).unwrap();
-    }
-
-    fn command(&self, words: &[&str]) -> Cmd {
-        Cmd::new(env!("CARGO_BIN_EXE_provision"))
-            .args(words)
-            .arg("--profile")
-            .arg(self.dir.path().join("lab.toml"))
-            .env("HOME", self.dir.path())
-            .env("PROVISION_STATE", self.dir.path().join("state"))
-            .env_remove("PROVIDER")
-            .env_remove("SSH_AUTH_SOCK")
-            .timeout(Duration::from_secs(60))
-    }
 }
 
 /// An SSH agent that holds a key.
@@ -102,33 +69,6 @@ fn the_agents_keys_are_offered_and_refused_ones_are_named() {
     let stranger = Agent::with(&other, "stranger");
     let status = program.command(&["status"]).env("SSH_AUTH_SOCK", &stranger.socket).read().unwrap();
     assert!(status.contains("it takes none of the agent's keys (test)"), "{status}");
-}
-
-#[test]
-fn a_machine_behind_a_jump_host_is_reached_and_an_unknown_jump_host_is_not() {
-    let (inner, jump) = (Server::start(), Server::start());
-    let through = |known: String| {
-        let known_hosts = inner.path("known");
-        std::fs::write(&known_hosts, known).unwrap();
-        // One key opens both.
-        std::fs::copy(inner.path("user.pub"), jump.path("user.pub")).unwrap();
-        let mut target = inner.target("127.0.0.1", "host", "user");
-        target.jump = Some(format!("{}@127.0.0.1:{}", whoami(), jump.address().port()));
-        target.known_hosts = vec![known_hosts];
-        target.patience = Duration::from_secs(20);
-        SshNode::new(target)
-    };
-    let port = |server: &Server| format!("[127.0.0.1]:{}", server.address().port());
-    let both = inner.known(&port(&inner), "host") + &jump.known(&port(&jump), "host");
-    let node = through(both);
-    let text = "0123456789abcde\n".repeat(1 << 16);
-    assert!(node.exec("cat", text.as_bytes()).unwrap().stdout == text);
-    assert_eq!(node.exec("echo once more", b"").unwrap().stdout, "once more\n");
-    assert_eq!((inner.logins(), jump.logins()), (1, 1));
-
-    let error = refused(&through(inner.known(&port(&inner), "host")));
-    assert!(error.contains("the way to node1 through") && error.contains("Host key verification failed"), "{error}");
-    assert_eq!(inner.logins(), 1);
 }
 
 #[test]

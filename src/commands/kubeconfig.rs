@@ -21,13 +21,21 @@ pub struct Kubeconfig {
     merge: bool,
 }
 
+/// An example's port on this host.
+const LOCAL: &str = "127.0.0.1:16443";
+
 impl Kubeconfig {
     /// Prints or merges.
     pub fn run(&self, session: &Session) -> Result<()> {
+        session.lab.must_have_cluster()?;
         let file = session.lab.kubeconfig();
-        if !file.is_file() {
-            session.lab.must_exist()?;
-            bail!("lab `{}` has no cluster yet\n  make it: provision up", session.lab.name());
+        if let Some(jump) = session.api_jump() {
+            let api = session.api_address();
+            session.ui.note(&format!(
+                "its API is behind {jump}: use `provision kubectl`, or keep this running: ssh -N -L {LOCAL}:{api} \
+                 ssh://{jump}\n  and tell kubectl: --server=https://{LOCAL} --tls-server-name={}",
+                api.ip()
+            ));
         }
         if self.merge {
             return merge(session, &file);

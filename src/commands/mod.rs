@@ -12,6 +12,7 @@ pub mod halt;
 pub mod history;
 pub mod init;
 pub mod kubeconfig;
+pub mod kubectl;
 pub mod lock;
 pub mod logs;
 mod made_of;

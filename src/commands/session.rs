@@ -7,10 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use crate::artifacts::choose::Choice;
-use crate::artifacts::made::Made;
 use crate::host::acceleration::Verdict;
 use crate::journal::{Entry, Journal};
-use crate::kubectl::Kubectl;
 use crate::lab::{Lab, LabLock};
 use crate::profile::{self, Loaded, NodeSpec, Profile, Sources};
 use crate::provider::hosts::Hosts;
@@ -21,6 +19,7 @@ use crate::steps::machines::{self, Change};
 use crate::ui::Ui;
 use crate::{lockfile, secrets};
 
+mod api;
 mod parts;
 mod reached;
 mod rendered;
@@ -144,7 +143,7 @@ impl Session {
             })),
             profile::Provider::Hosts => {
                 let addresses = self.nodes.iter().map(|node| node.ip).collect();
-                Ok(Box::new(Hosts::new(self.ssh_nodes()?, addresses)))
+                Ok(Box::new(Hosts::new(self.ssh_nodes()?, addresses).behind_jump(self.api_jump().is_some())))
             }
         }
     }
@@ -159,12 +158,6 @@ impl Session {
                 self.node_names().join(", ")
             )
         })
-    }
-
-    /// The cluster's API, spoken by the kubectl that was made with the box.
-    #[must_use]
-    pub fn kubectl(&self, made: &Made) -> Kubectl {
-        Kubectl::new(made.kubectl.clone(), self.lab.kubeconfig())
     }
 }
 

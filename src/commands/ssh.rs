@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Session;
 use crate::process::Cmd;
-use crate::ssh::Key;
+use crate::ssh::{Key, proxy_option};
 
 /// Open a shell on a node, or run a command there.
 #[derive(Debug, Args)]
@@ -28,8 +28,9 @@ impl Ssh {
         if let Key::File(key) = &target.key {
             ssh = ssh.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
         }
-        if let Some(jump) = &target.jump {
-            ssh = ssh.arg("-J").arg(jump);
+        // Not `-J`: our keys and known hosts would not hold for the jump host.
+        if let Some(way) = proxy_option(&target) {
+            ssh = ssh.arg("-o").arg(way);
         }
         ssh.args(["-o", "StrictHostKeyChecking=yes", "-o"])
             .arg(target.known_hosts_option())

@@ -1,9 +1,7 @@
 //! `provision status`: how the lab is, in a fraction of a second.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -19,9 +17,6 @@ use crate::steps::machines::Change;
 /// Show how the lab is: machines, API, proof, newest result.
 #[derive(Debug, Args)]
 pub struct Status {}
-
-/// How long the API server's port may take to answer, on this host and elsewhere.
-const API_TIMEOUT: [Duration; 2] = [Duration::from_millis(150), Duration::from_secs(1)];
 
 #[derive(Serialize)]
 struct Report {
@@ -91,9 +86,7 @@ impl Status {
             let mut all = session.nodes.iter().zip(&machines);
             all.any(|(node, machine)| node.role == role && machine.state == MachineState::Running)
         };
-        let address = SocketAddr::new(session.profile().api_address().into(), 6443);
-        let limit = API_TIMEOUT[usize::from(!session.owns_machines())];
-        let api = running(Role::ControlPlane) && TcpStream::connect_timeout(&address, limit).is_ok();
+        let api = running(Role::ControlPlane) && session.api_answers();
         // A proof holds for the machines on which it was made, as long as they run.
         let there = machines.iter().all(|machine| matches!(machine.change, Change::Same | Change::New));
         let proof = Proof::load(lab).filter(|_| there).map(|proof| {

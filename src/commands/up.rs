@@ -277,8 +277,12 @@ fn report(session: &Session, summary: &steps::Summary, took: Duration) -> Result
         return Ok(());
     }
     let run = store::load(&path)?;
+    let kubectl = match session.api_jump() {
+        None => "eval \"export KUBECONFIG=$(provision kubeconfig --path)\"",
+        Some(_) => "provision kubectl get pods -A",
+    };
     let text = format!(
-        "{}\nresult: {}\nreport: {}\nnext:   eval \"export KUBECONFIG=$(provision kubeconfig --path)\"   provision status   provision down\n",
+        "{}\nresult: {}\nreport: {}\nnext:   {kubectl}   provision status   provision down\n",
         crate::report::terminal(&run),
         path.display(),
         path.with_extension("html").display()

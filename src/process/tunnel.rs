@@ -40,6 +40,12 @@ impl Cmd {
 }
 
 impl Tunnel {
+    /// Whether it still runs.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        matches!(self.handle.try_wait(), Ok(None))
+    }
+
     /// What it has complained about so far, on one line.
     #[must_use]
     pub fn said(&self) -> String {

@@ -38,6 +38,8 @@ pub struct Hosts {
     nodes: Vec<Box<dyn Node>>,
     /// The address that each is to have.
     addresses: Vec<Ipv4Addr>,
+    /// Whether the API is reached through a jump host.
+    behind_jump: bool,
     /// The machine id of each that answered, or why it did not, by its place.
     asked: Mutex<BTreeMap<usize, Result<String, String>>>,
 }
@@ -134,7 +136,13 @@ impl Hosts {
     /// These machines; nothing is connected yet.
     #[must_use]
     pub fn new(nodes: Vec<Box<dyn Node>>, addresses: Vec<Ipv4Addr>) -> Self {
-        Self { nodes, addresses, asked: Mutex::default() }
+        Self { nodes, addresses, behind_jump: false, asked: Mutex::default() }
+    }
+
+    /// The same, and whether the way to the API is through a jump host.
+    #[must_use]
+    pub fn behind_jump(self, behind_jump: bool) -> Self {
+        Self { behind_jump, ..self }
     }
 
     /// Names every machine that does not answer or cannot be a node.
@@ -146,20 +154,20 @@ impl Hosts {
                 bail!("{} ({}): {}", node.name(), self.addresses[index], said.stderr.trim());
             }
             task.say(&format!("{}: {}", node.name(), said.stdout.trim()));
-            if index == 0 { self.api_can_be_reached(node.name()) } else { Ok(()) }
+            if index == 0 && !self.behind_jump { self.api_can_be_reached(node.name()) } else { Ok(()) }
         })
         .map(drop)
     }
 
-    /// kubectl and the steps speak with the API from this host, and through no
-    /// jump host: a port that is closed still says so, one that nothing leads to
-    /// does not.
+    /// kubectl and the steps speak with the API from this host: a port that is
+    /// closed still says so, one that nothing leads to does not. (Through a jump
+    /// host the same way leads there as to its SSH server.)
     fn api_can_be_reached(&self, name: &str) -> Result<()> {
         let api = SocketAddr::new(IpAddr::V4(self.addresses[0]), API_PORT);
         match TcpStream::connect_timeout(&api, API_ANSWER) {
             Err(error) if error.kind() != ErrorKind::ConnectionRefused => bail!(
                 "{name}: this host does not reach {api}, where its API will be: {error}\n    open the way (firewall, \
-                 route, VPN), or run provision where there is one; nodes.ssh.jump is for SSH only"
+                 route, VPN), or name a machine that leads there in nodes.ssh.jump"
             ),
             _ => Ok(()),
         }

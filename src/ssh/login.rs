@@ -1,40 +1,10 @@
-//! The way to a machine and the login there: jump hosts, key files, the agent.
-//!
-//! A jump host is reached by the system's `ssh -W`, which is what OpenSSH's own
-//! ProxyJump runs: the user's configuration, agent, known hosts and chains of
-//! jump hosts hold for it, and one process carries one connection. libssh2
-//! could open the channel itself (`channel_direct_tcpip`), but then two
-//! sessions would share a thread, and bytes be copied, for each node.
-
-use std::os::unix::net::UnixStream;
+//! The login on a machine: key files, the agent.
 
 use anyhow::{Context, Result, anyhow, bail};
 use ssh2::Session;
 
 use super::{Key, Target, stuck};
 use crate::node::Obstacle;
-use crate::process::{Cmd, Tunnel};
-
-/// A stream to the target through `jump`, and the process that carries it.
-pub fn through(jump: &str, target: &Target) -> Result<(UnixStream, Tunnel)> {
-    let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
-    let (host, port) = rest.split_once(':').unwrap_or((rest, ""));
-    let mut ssh = Cmd::new("ssh")
-        .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
-        .arg(target.known_hosts_option())
-        .arg("-o")
-        .arg(format!("ConnectTimeout={}", target.patience.as_secs().max(1)));
-    if let Key::File(key) = &target.key {
-        ssh = ssh.arg("-i").arg(key);
-    }
-    if let Some(user) = user {
-        ssh = ssh.args(["-l", user]);
-    }
-    if !port.is_empty() {
-        ssh = ssh.args(["-p", port]);
-    }
-    ssh.arg("-W").arg(target.address.to_string()).arg("--").arg(host).tunnel().context("reach the jump host")
-}
 
 /// Logs in with what the target says.
 pub fn log_in(session: &Session, target: &Target) -> Result<()> {

@@ -24,6 +24,7 @@ mod load_images;
 pub mod machines;
 mod node_files;
 mod on_node;
+mod pod_network;
 mod prove_runtime;
 mod run_smoke_benchmark;
 

@@ -1,6 +1,7 @@
 //! Proves the runtime before any figure is taken: each arm's process is shown
 //! to be what the arm claims (crun with WasmEdge, compiled or interpreted), by
-//! what the kernel maps and by the time a computation takes.
+//! what the kernel maps and by the time a computation takes; and its pods are
+//! reached from the lab's other nodes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Context, Step};
+use super::{Check, Context, Step, pod_network};
 use crate::arms::{self, Arm, NAMESPACE, PORT};
 use crate::canary;
 use crate::failure::{Kind, Told};
@@ -41,6 +42,9 @@ pub struct Proof {
     pub images: BTreeMap<String, String>,
     /// By arm.
     pub arms: BTreeMap<String, ArmProof>,
+    /// The other nodes: from each of them a pod there was reached.
+    #[serde(default)]
+    pub reached_from: Vec<String>,
 }
 
 /// What was seen of one arm.
@@ -187,8 +191,15 @@ impl Step for ProveRuntime {
                 ArmProof { mode: arm.mode(), evidence, compute_us: canary.best_us, compute_ratio: ratio },
             );
         }
+        let reached_from = match &native {
+            Some((pod, _)) if cx.specs.len() > 1 => {
+                task.say("reach its pods from the other nodes");
+                pod_network::reached_from(cx, node, pod)?
+            }
+            _ => Vec::new(),
+        };
         let cluster = cx.cluster()?.uid.clone();
-        Proof { format: FORMAT.into(), cluster, boot, images: arm_images(cx)?, arms }.write(cx.lab)
+        Proof { format: FORMAT.into(), cluster, boot, images: arm_images(cx)?, arms, reached_from }.write(cx.lab)
     }
 }
 

@@ -40,7 +40,7 @@ for table in 'ip provision' 'inet provision-guard' 'ip kube-proxy' 'ip6 kube-pro
   nft delete table $table 2>/dev/null || true
 done
 ip -4 route flush proto 157 2>/dev/null || true
-for link in cni0 kube-ipvs0; do
+for link in cni0 kube-ipvs0 pods-tunnel; do
   ip link delete $link 2>/dev/null || true
 done
 echo "the cluster's member, its pods and their network"

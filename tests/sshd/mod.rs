@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use provision::process::Cmd;
 use provision::ssh::{Key, Root, SshNode, Target};
 
+pub mod program;
+
 /// An `sshd` of our own: its folder, its port, its log.
 pub struct Server {
     dir: tempfile::TempDir,
