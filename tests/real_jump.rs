@@ -59,6 +59,8 @@ fn a_users_shell_takes_the_same_way_with_the_labs_own_key_and_known_hosts() {
     let ssh = format!("user = \"{}\", key = \"{}\", jump = \"{}\"", whoami(), key.display(), jump_of(&jump));
     let program = Program::new(inner.address(), &ssh);
     program.knows(&known(&[&inner, &jump]));
+    // As `up` leaves it.
+    std::fs::create_dir(program.dir.path().join("state/t/node")).unwrap();
     let said = program.command(&["ssh", "node1"]);
     let said = said.args(["--", "echo", "100%", "$SSH_CONNECTION"]).read().unwrap();
     assert_eq!(said, "100% $SSH_CONNECTION");

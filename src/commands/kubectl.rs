@@ -5,8 +5,7 @@ use clap::Args;
 
 use super::Session;
 
-/// Run kubectl against the lab: the one that was made with it, through the jump
-/// host if one is between.
+/// Run the lab's own kubectl, through its jump host if one is between.
 #[derive(Debug, Args)]
 pub struct Kubectl {
     /// What kubectl is given, such as: get pods -A
