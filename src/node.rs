@@ -95,6 +95,8 @@ pub struct NotReached {
 /// What stands between this host and a command on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
+    /// The jump host does not let through.
+    Jump,
     /// Nothing accepts the connection.
     Connect,
     /// Whoever answers does not speak SSH.
@@ -116,6 +118,7 @@ impl Obstacle {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Jump => "jump",
             Self::Connect => "connect",
             Self::Handshake => "handshake",
             Self::HostKeyUnknown => "host-key-unknown",

@@ -164,7 +164,7 @@ impl SshNode {
             // Behind a jump host it is ssh that knows what went wrong.
             let said = tunnel.as_ref().map(Tunnel::said).filter(|said| !said.is_empty());
             return Err(match (said, jump) {
-                (Some(said), Some(jump)) => error.context(format!("the way to {name} through {jump}: {said}")),
+                (Some(said), Some(jump)) => jump::told(error, name, jump, &said),
                 _ => error,
             });
         }

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use provision::failure::Failure;
 use provision::node::Node;
 use provision::process::Cmd;
 use provision::ssh::{Forward, SshNode, Target};
@@ -46,9 +47,22 @@ fn a_machine_behind_a_jump_host_is_reached_and_an_unknown_jump_host_is_not() {
     assert_eq!((inner.logins(), jump.logins()), (1, 1));
 
     let stranger = SshNode::new(behind(&inner, &jump, &known(&[&inner])));
-    let error = format!("{:#}", stranger.exec("true", b"").unwrap_err());
+    let error = stranger.exec("true", b"").unwrap_err();
+    assert_eq!(Failure::of(&error).reason.as_deref(), Some("jump"));
+    let error = format!("{error:#}");
     assert!(error.contains("the way to node1 through") && error.contains("Host key verification failed"), "{error}");
     assert_eq!(inner.logins(), 1);
+}
+
+#[test]
+fn a_machine_that_the_jump_host_does_not_reach_is_no_fault_of_the_jump_host() {
+    let (mut inner, jump) = (Server::start(), Server::start());
+    let node = SshNode::new(behind(&inner, &jump, &known(&[&inner, &jump])));
+    inner.stop();
+    let error = node.exec("true", b"").unwrap_err();
+    assert_eq!(Failure::of(&error).reason.as_deref(), Some("connect"));
+    assert!(format!("{error:#}").contains("Connection refused"), "{error:#}");
+    assert_eq!(jump.logins(), 1);
 }
 
 #[test]

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Key, Target};
+use super::{Key, Target, stuck};
 use crate::interrupt;
+use crate::node::{NotReached, Obstacle};
 use crate::process::{Cmd, Tunnel};
 
 /// How often another port is taken where somebody else was quicker.
@@ -46,6 +47,19 @@ fn ssh(jump: &str, target: &Target, words: &[&str]) -> Cmd {
 /// A stream to the target through `jump`, and the process that carries it.
 pub fn through(jump: &str, target: &Target) -> Result<(UnixStream, Tunnel)> {
     ssh(jump, target, &["-W", &target.address.to_string()]).tunnel().context("reach the jump host")
+}
+
+/// The error of a session that was not set up, with what the ssh that carries it
+/// said and whose fault that makes it.
+pub(super) fn told(error: anyhow::Error, name: &str, jump: &str, said: &str) -> anyhow::Error {
+    let how = match error.downcast_ref::<NotReached>() {
+        // The jump host is well, and got no further itself.
+        Some(not) if not.how == Obstacle::Handshake && said.contains("open failed") => Obstacle::Connect,
+        Some(not) if not.how == Obstacle::Handshake => Obstacle::Jump,
+        Some(not) => not.how,
+        None => return error.context(format!("the way to {name} through {jump}: {said}")),
+    };
+    error.context(stuck(name, how, format!("the way to {name} through {jump}: {said}")))
 }
 
 /// The target's way for a `ssh` that a user talks with, as its option; none
@@ -103,7 +117,8 @@ impl Forward {
                 break;
             }
         }
-        bail!("the way to {} through {}: {said}", self.to, self.jump)
+        Err(stuck(&self.target.name, Obstacle::Jump, format!("the way to {} through {}: {said}", self.to, self.jump))
+            .into())
     }
 
     /// Until ssh listens (yes) or has ended (no).
