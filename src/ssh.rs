@@ -27,7 +27,7 @@ mod login;
 mod sudo;
 
 use exec::Exec;
-pub use jump::{Forward, proxy_option};
+pub use jump::{Forward, jump_words, proxy_option};
 pub use sudo::{Password, Root};
 
 /// How long any one command on a node may take; scripts bound their own waits

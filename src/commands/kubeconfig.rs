@@ -9,6 +9,7 @@ use clap::Args;
 use super::Session;
 use crate::paths;
 use crate::process::Cmd;
+use crate::ssh::jump_words;
 
 /// Print the lab's kubeconfig, its path, or merge it into your own.
 #[derive(Debug, Args)]
@@ -33,7 +34,8 @@ impl Kubeconfig {
             let api = session.api_address();
             session.ui.note(&format!(
                 "its API is behind {jump}: use `provision kubectl`, or keep this running: ssh -N -L {LOCAL}:{api} \
-                 ssh://{jump}\n  and tell kubectl: --server=https://{LOCAL} --tls-server-name={}",
+                 {}\n  and tell kubectl: --server=https://{LOCAL} --tls-server-name={}",
+                jump_words(jump),
                 api.ip()
             ));
         }

@@ -23,10 +23,25 @@ const PORTS: u32 = 3;
 /// How often it is looked whether a port is open.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// `ssh WORDS` on the jump host, with the key and the host keys of the target.
-fn ssh(jump: &str, target: &Target, words: &[&str]) -> Cmd {
+/// Login name, host and port of `[user@]name[:port]`; no port is an empty one.
+fn parts(jump: &str) -> (Option<&str>, &str, &str) {
     let (user, rest) = jump.split_once('@').map_or((None, jump), |(user, rest)| (Some(user), rest));
     let (host, port) = rest.split_once(':').unwrap_or((rest, ""));
+    (user, host, port)
+}
+
+/// The jump host as a user names it to ssh: `[-p port] [user@]name`.
+#[must_use]
+pub fn jump_words(jump: &str) -> String {
+    let (user, host, port) = parts(jump);
+    let port = if port.is_empty() { String::new() } else { format!("-p {port} ") };
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    format!("{port}{user}{host}")
+}
+
+/// `ssh WORDS` on the jump host, with the key and the host keys of the target.
+fn ssh(jump: &str, target: &Target, words: &[&str]) -> Cmd {
+    let (user, host, port) = parts(jump);
     let mut ssh = Cmd::new("ssh")
         .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
         .arg(target.known_hosts_option())
@@ -137,5 +152,16 @@ impl Forward {
             std::thread::sleep(PAUSE);
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_host_is_named_as_ssh_takes_it() {
+        assert_eq!(jump_words("gate.example"), "gate.example");
+        assert_eq!(jump_words("me@gate.example:2222"), "-p 2222 me@gate.example");
     }
 }
