@@ -81,6 +81,20 @@ fn a_users_shell_takes_the_same_way_with_the_labs_own_key_and_known_hosts() {
     assert_eq!((inner.logins(), jump.logins()), (1, 1), "{}", jump.log());
 }
 
+#[test]
+fn a_way_is_tried_out_before_anybody_listens_at_its_end() {
+    let (inner, jump) = (Server::start(), Server::start());
+    let to = |to: SocketAddr| Forward::new(behind(&inner, &jump, &known(&[&jump])), to).unwrap().try_out();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    to(closed).unwrap();
+    to(inner.address()).unwrap();
+    // TCP goes to no broadcast address.
+    let error = to(SocketAddr::from(([255, 255, 255, 255], 6443))).unwrap_err();
+    assert_eq!(Failure::of(&error).reason.as_deref(), Some("jump"));
+    let words = format!("the way to 255.255.255.255:6443 through {}: ", jump_of(&jump));
+    assert!(error.to_string().starts_with(&words) && error.to_string().contains("open failed"), "{error}");
+}
+
 /// A server that says back what it is told, for ever.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -143,7 +143,7 @@ impl Session {
             })),
             profile::Provider::Hosts => {
                 let addresses = self.nodes.iter().map(|node| node.ip).collect();
-                Ok(Box::new(Hosts::new(self.ssh_nodes()?, addresses).behind_jump(self.api_jump().is_some())))
+                Ok(Box::new(Hosts::new(self.ssh_nodes()?, addresses).with_detour(self.forward())))
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::interrupt::Interrupted;
 use crate::lab::Lab;
 use crate::node::{self, Node};
 use crate::profile::Acceleration;
+use crate::ssh::Forward;
 use crate::ui::{Task, Ui};
 
 /// How long a machine may take to say what it is.
@@ -38,8 +39,8 @@ pub struct Hosts {
     nodes: Vec<Box<dyn Node>>,
     /// The address that each is to have.
     addresses: Vec<Ipv4Addr>,
-    /// Whether the API is reached through a jump host.
-    behind_jump: bool,
+    /// The way to the API, where a jump host is between.
+    detour: Option<Forward>,
     /// The machine id of each that answered, or why it did not, by its place.
     asked: Mutex<BTreeMap<usize, Result<String, String>>>,
 }
@@ -136,13 +137,13 @@ impl Hosts {
     /// These machines; nothing is connected yet.
     #[must_use]
     pub fn new(nodes: Vec<Box<dyn Node>>, addresses: Vec<Ipv4Addr>) -> Self {
-        Self { nodes, addresses, behind_jump: false, asked: Mutex::default() }
+        Self { nodes, addresses, detour: None, asked: Mutex::default() }
     }
 
-    /// The same, and whether the way to the API is through a jump host.
+    /// The same, with an API that is reached by this way, if by one.
     #[must_use]
-    pub fn behind_jump(self, behind_jump: bool) -> Self {
-        Self { behind_jump, ..self }
+    pub fn with_detour(self, detour: Option<Forward>) -> Self {
+        Self { detour, ..self }
     }
 
     /// Names every machine that does not answer or cannot be a node.
@@ -154,15 +155,17 @@ impl Hosts {
                 bail!("{} ({}): {}", node.name(), self.addresses[index], said.stderr.trim());
             }
             task.say(&format!("{}: {}", node.name(), said.stdout.trim()));
-            if index == 0 && !self.behind_jump { self.api_can_be_reached(node.name()) } else { Ok(()) }
+            if index == 0 { self.api_can_be_reached(node.name()) } else { Ok(()) }
         })
         .map(drop)
     }
 
     /// kubectl and the steps speak with the API from this host: a port that is
-    /// closed still says so, one that nothing leads to does not. (Through a jump
-    /// host the same way leads there as to its SSH server.)
+    /// closed still says so, one that nothing leads to does not.
     fn api_can_be_reached(&self, name: &str) -> Result<()> {
+        if let Some(detour) = &self.detour {
+            return detour.try_out();
+        }
         let api = SocketAddr::new(IpAddr::V4(self.addresses[0]), API_PORT);
         match TcpStream::connect_timeout(&api, API_ANSWER) {
             Err(error) if error.kind() != ErrorKind::ConnectionRefused => bail!(

@@ -6,6 +6,7 @@
 //! (`channel_direct_tcpip`), but then two sessions would share a thread, and
 //! bytes be copied, for each node.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +23,8 @@ use crate::process::{Cmd, Tunnel};
 const PORTS: u32 = 3;
 /// How often it is looked whether a port is open.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a way that is tried out may take to be refused.
+const TRY: Duration = Duration::from_secs(5);
 
 /// Login name, host and port of `[user@]name[:port]`; no port is an empty one.
 fn parts(jump: &str) -> (Option<&str>, &str, &str) {
@@ -114,6 +117,25 @@ impl Forward {
         Ok(*address)
     }
 
+    /// An error where the jump host does not lead there; that nobody listens there
+    /// yet is none.
+    pub fn try_out(&self) -> Result<()> {
+        let mut stream = TcpStream::connect(self.address()?).context("try the way through the jump host")?;
+        stream.set_read_timeout(Some(TRY)).context("try the way through the jump host")?;
+        // Our end accepts in any case; where the far one cannot be had, ssh says
+        // why and closes.
+        if !matches!(stream.read(&mut [0; 1]), Ok(0)) {
+            return Ok(());
+        }
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = open.as_ref().map(|(_, tunnel)| tunnel.said()).unwrap_or_default();
+        if said.contains("Connection refused") { Ok(()) } else { Err(self.not_there(&said)) }
+    }
+
+    fn not_there(&self, said: &str) -> anyhow::Error {
+        stuck(&self.target.name, Obstacle::Jump, format!("the way to {} through {}: {said}", self.to, self.jump)).into()
+    }
+
     fn start(&self) -> Result<(SocketAddr, Tunnel)> {
         let mut said = String::new();
         for _ in 0..PORTS {
@@ -121,8 +143,10 @@ impl Forward {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
             let address = free.context("find a free port on this host")?;
             let forward = format!("{address}:{}", self.to);
-            let words =
-                ["-N", "-o", "ExitOnForwardFailure=yes", "-o", "ServerAliveInterval=15", "-L", forward.as_str()];
+            // By a connection of its own: one that a user's ssh shares would keep the port.
+            let options = ["ExitOnForwardFailure=yes", "ServerAliveInterval=15", "ControlPath=none"];
+            let mut words: Vec<&str> = options.iter().flat_map(|option| ["-o", option]).collect();
+            words.extend(["-N", "-L", forward.as_str()]);
             let (_, tunnel) = ssh(&self.jump, &self.target, &words).tunnel().context("reach the jump host")?;
             if self.wait(address, &tunnel)? {
                 return Ok((address, tunnel));
@@ -132,8 +156,7 @@ impl Forward {
                 break;
             }
         }
-        Err(stuck(&self.target.name, Obstacle::Jump, format!("the way to {} through {}: {said}", self.to, self.jump))
-            .into())
+        Err(self.not_there(&said))
     }
 
     /// Until ssh listens (yes) or has ended (no).

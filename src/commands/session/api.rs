@@ -58,7 +58,8 @@ impl Session {
         said.is_ok_and(|bytes| bytes > 0)
     }
 
-    fn forward(&self) -> Option<Forward> {
+    /// The way there, where a jump host is between.
+    pub(super) fn forward(&self) -> Option<Forward> {
         Forward::new(self.ssh_target(self.nodes.first()?), self.api_address())
     }
 }
