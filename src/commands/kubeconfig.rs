@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::Session;
@@ -49,9 +49,7 @@ impl Kubeconfig {
 
 fn merge(session: &Session, file: &std::path::Path) -> Result<()> {
     let own = own_kubeconfig()?;
-    let Some(made) = session.artifacts()?.made()? else {
-        bail!("kubectl is not in the cache any more\n  make it again: provision up");
-    };
+    let made = session.made_with_kubectl()?;
     // kubectl knows best how two kubeconfigs become one; the first wins, so a
     // lab made anew replaces its old entries.
     let merged = Cmd::new(&made.kubectl)

@@ -1,6 +1,6 @@
 //! `provision kubectl`: the lab's own kubectl, by the way that leads to its API.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::Session;
@@ -17,9 +17,6 @@ impl Kubectl {
     /// Runs it on this terminal and returns its exit code.
     pub fn run(&self, session: &Session) -> Result<i32> {
         session.lab.must_have_cluster()?;
-        let Some(made) = session.artifacts()?.made()? else {
-            bail!("kubectl is not in the cache any more\n  make it again: provision up");
-        };
-        session.kubectl(&made).interactive(&self.arguments)
+        session.kubectl(&session.made_with_kubectl()?).interactive(&self.arguments)
     }
 }

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{Key, Target, stuck};
 use crate::interrupt;
@@ -70,14 +70,15 @@ pub fn through(jump: &str, target: &Target) -> Result<(UnixStream, Tunnel)> {
 /// The error of a session that was not set up, with what the ssh that carries it
 /// said and whose fault that makes it.
 pub(super) fn told(error: anyhow::Error, name: &str, jump: &str, said: &str) -> anyhow::Error {
-    let how = match error.downcast_ref::<NotReached>() {
+    let text = format!("the way to {name} through {jump}: {said}");
+    let Some(not) = error.downcast_ref::<NotReached>() else { return error.context(text) };
+    let how = match not.how {
         // The jump host is well, and got no further itself.
-        Some(not) if not.how == Obstacle::Handshake && said.contains("open failed") => Obstacle::Connect,
-        Some(not) if not.how == Obstacle::Handshake => Obstacle::Jump,
-        Some(not) => not.how,
-        None => return error.context(format!("the way to {name} through {jump}: {said}")),
+        Obstacle::Handshake if said.contains("open failed") => Obstacle::Connect,
+        Obstacle::Handshake => Obstacle::Jump,
+        how => how,
     };
-    error.context(stuck(name, how, format!("the way to {name} through {jump}: {said}")))
+    error.context(stuck(name, how, text))
 }
 
 /// The target's way for a `ssh` that a user talks with, as its option; none
@@ -170,7 +171,7 @@ impl Forward {
             }
             if Instant::now() > deadline {
                 let limit = (self.target.patience * 2).as_secs();
-                bail!("the way to {} through {}: not open after {limit} s", self.to, self.jump);
+                return Err(self.not_there(&format!("not open after {limit} s")));
             }
             std::thread::sleep(PAUSE);
         }

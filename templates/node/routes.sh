@@ -75,9 +75,9 @@ make_tunnel() {
 lead() {
   local mac
   mac=$(mac_of "$1")
-  bridge fdb replace "$mac" dev $tunnel dst "$2" self permanent
-  ip neighbour replace "$(end_of "$1")" lladdr "$mac" dev $tunnel nud permanent
-  ip route replace "$1" via "$(end_of "$1")" dev $tunnel onlink proto $protocol
+  bridge fdb replace "$mac" dev $tunnel dst "$2" self permanent &&
+    ip neighbour replace "$(end_of "$1")" lladdr "$mac" dev $tunnel nud permanent &&
+    ip route replace "$1" via "$(end_of "$1")" dev $tunnel onlink proto $protocol
 }
 
 check() {

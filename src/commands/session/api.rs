@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+
 use super::Session;
 use crate::artifacts::made::Made;
 use crate::kubectl::Kubectl;
@@ -26,8 +28,12 @@ impl Session {
     /// The jump host that leads to it, if it takes one.
     #[must_use]
     pub fn api_jump(&self) -> Option<&str> {
-        let access = self.nodes.first()?.access.as_ref()?;
-        Some(access.jump.as_str()).filter(|jump| *jump != "none")
+        self.nodes.first()?.access.as_ref()?.jump_host()
+    }
+
+    /// What was made, with the kubectl in it.
+    pub fn made_with_kubectl(&self) -> Result<Made> {
+        self.artifacts()?.made()?.context("kubectl is not in the cache any more\n  make it again: provision up")
     }
 
     /// The cluster's API, spoken by the kubectl that was made with the box.

@@ -98,7 +98,7 @@ impl Session {
                 Sudo::Free => Root::Free,
                 Sudo::Password => Root::Password(Arc::clone(&self.password)),
             },
-            jump: Some(access.jump.clone()).filter(|jump| jump != "none"),
+            jump: access.jump_host().map(Into::into),
             known_hosts: vec![
                 self.lab.known_hosts(),
                 paths::expand_home("~/.ssh/known_hosts"),

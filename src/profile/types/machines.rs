@@ -179,6 +179,14 @@ pub struct Access {
     pub sudo: Sudo,
 }
 
+impl Access {
+    /// The jump host, if there is one.
+    #[must_use]
+    pub fn jump_host(&self) -> Option<&str> {
+        Some(self.jump.as_str()).filter(|jump| *jump != "none")
+    }
+}
+
 /// How a login becomes root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
