@@ -38,6 +38,9 @@ const KEEPALIVE_SECONDS: u32 = 15;
 /// How long a machine may leave what was sent to it unacknowledged. Its kernel
 /// does that, however busy its programs are; by itself Linux waits for 15 min.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How long the login, and then the question how to become root, may take on a
+/// machine that is there: a busy one starts a shell and sudo in tens of seconds.
+const LOGIN: Duration = Duration::from_secs(60);
 
 /// Where a node is reached and by which keys.
 #[derive(Debug, Clone)]
@@ -56,7 +59,8 @@ pub struct Target {
     pub jump: Option<String>,
     /// Files of host keys, OpenSSH format. A key that is in none is refused.
     pub known_hosts: Vec<PathBuf>,
-    /// How long one try to connect and log in may take.
+    /// How long a machine may take to be connected to and to show its host key.
+    /// One that did is there, and has [`LOGIN`] at least for what follows.
     pub patience: Duration,
     /// What to type when the machine was replaced and its host key with it.
     pub replaced: String,
@@ -129,15 +133,15 @@ impl SshNode {
         let Target { name, address, user, jump, patience, .. } = &self.target;
         let pinned = known::Pinned::read(&self.target)?;
         let mut session = Session::new().context("start an SSH session")?;
-        session.set_timeout(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
+        session.set_timeout(milliseconds(*patience));
+        let login = LOGIN.max(*patience);
         let (socket, tunnel) = match jump {
             None => {
                 let stream = TcpStream::connect_timeout(address, *patience)
                     .with_context(|| stuck(name, Obstacle::Connect, format!("connect to {name} at {address}")))?;
                 let set_up = || format!("set up the connection to {name}");
                 stream.set_nodelay(true).with_context(set_up)?;
-                let silence = u32::try_from(SILENCE.as_millis()).unwrap_or(u32::MAX);
-                setsockopt(&stream, TcpUserTimeout, &silence).with_context(set_up)?;
+                setsockopt(&stream, TcpUserTimeout, &milliseconds(SILENCE)).with_context(set_up)?;
                 let socket = stream.try_clone().context("share a socket")?.into();
                 session.set_tcp_stream(stream);
                 (socket, None)
@@ -155,6 +159,7 @@ impl SshNode {
                 .handshake()
                 .with_context(|| stuck(name, Obstacle::Handshake, format!("SSH handshake with {name} at {address}")))?;
             pinned.check(&session, &self.target)?;
+            session.set_timeout(milliseconds(login));
             login::log_in(&session, &self.target)?;
             session.set_keepalive(true, KEEPALIVE_SECONDS);
             session.set_blocking(false);
@@ -170,12 +175,17 @@ impl SshNode {
         }
         let mut connection = Connection { session, socket, root: sudo::Way::Login, _tunnel: tunnel };
         let mut ask = |command: &str, input: &str| {
-            connection.exec(name, *patience).run(&sudo::Way::Login, command, &mut input.as_bytes())
+            connection.exec(name, login).run(&sudo::Way::Login, command, &mut input.as_bytes())
         };
         let way = self.target.root.find(name, user, &mut ask)?;
         connection.root = way;
         Ok(connection)
     }
+}
+
+/// As libssh2 and the kernel take a limit.
+fn milliseconds(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn stuck(node: &str, how: Obstacle, text: String) -> NotReached {

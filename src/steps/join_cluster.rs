@@ -1,5 +1,5 @@
-//! Nodes join the cluster that has begun on the first: all of a role side by
-//! side. What gives a node the right to join goes to it on standard input.
+//! Nodes join the cluster that has begun on the first: workers side by side,
+//! control planes one after the other. What gives a node the right to join goes to it on standard input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -103,25 +103,45 @@ impl Step for Join {
                 .read(&["delete", "node", name])
                 .with_context(|| format!("{name}: forget the machine of before"))?;
         }
-        let invitation = if strangers.is_empty() { None } else { Some(Invitation::write(cx, self.role)?) };
-        let joined = cx.on_nodes(
-            |spec| self.joins(cx, spec),
-            |node, spec, _| {
-                task.say(node.name());
-                match invitation.as_ref().filter(|_| strangers.contains(&spec.name)) {
-                    Some(invitation) => run_script(cx, node, SCRIPT, invitation.text.as_bytes()),
-                    None => run_script(cx, node, SCRIPT, b""),
-                }
-            },
-        );
-        drop(invitation);
-        joined?;
-        for spec in cx.specs.iter().filter(|spec| self.joins(cx, spec)) {
-            task.say(&format!("wait until {} is ready", spec.name));
-            wait_ready(cx, &spec.name)?;
+        let joining: Vec<&NodeSpec> = cx.specs.iter().filter(|spec| self.joins(cx, spec)).collect();
+        let join = |nodes: &[&NodeSpec]| join_together(cx, task, self.role, nodes, &strangers);
+        match self.role {
+            Role::Worker => join(&joining),
+            // etcd takes in one member at a time (`--max-learners`, 1 unless told
+            // otherwise): side by side, kubeadm only repeats its question.
+            Role::ControlPlane => joining.chunks(1).try_for_each(join),
         }
-        Ok(())
     }
+}
+
+/// `nodes` join side by side, those of `strangers` anew, until all are ready.
+fn join_together(
+    cx: &Context,
+    task: &Task,
+    role: Role,
+    nodes: &[&NodeSpec],
+    strangers: &BTreeSet<String>,
+) -> Result<()> {
+    let invited = |spec: &NodeSpec| strangers.contains(&spec.name);
+    let anew = nodes.iter().any(|spec| invited(spec));
+    let invitation = if anew { Some(Invitation::write(cx, role)?) } else { None };
+    let joined = cx.on_nodes(
+        |spec| nodes.iter().any(|node| node.name == spec.name),
+        |node, spec, _| {
+            task.say(node.name());
+            match invitation.as_ref().filter(|_| invited(spec)) {
+                Some(invitation) => run_script(cx, node, SCRIPT, invitation.text.as_bytes()),
+                None => run_script(cx, node, SCRIPT, b""),
+            }
+        },
+    );
+    drop(invitation);
+    joined?;
+    for spec in nodes {
+        task.say(&format!("wait until {} is ready", spec.name));
+        wait_ready(cx, &spec.name)?;
+    }
+    Ok(())
 }
 
 /// What a node is told on standard input, two lines in base64: the kubeconfig
