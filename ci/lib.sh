@@ -92,13 +92,28 @@ tries() {
   done
 }
 
+# What `attempt` runs. A script that is told to end ends it first:
+#   trap stopped INT TERM
+running=
+stopped() {
+  trap '' INT TERM
+  if [[ $running ]]; then
+    kill "$running" 2>/dev/null
+    wait "$running"
+  fi || true
+  exit 143
+}
+
 # attempt MINUTES NAME COMMAND...: what it prints is in $work/NAME.out and
 # $work/NAME.err, its exit status in $status, its time in $seconds.
 attempt() {
   local minutes=$1 name=$2 started=${EPOCHREALTIME/./}
   shift 2
   status=0
-  timeout --kill-after=30 "${minutes}m" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null || status=$?
+  timeout --kill-after=30 "${minutes}m" "$@" >"$work/$name.out" 2>"$work/$name.err" </dev/null &
+  running=$!
+  wait "$running" || status=$?
+  running=
   # shellcheck disable=SC2034 # for those who source this file
   seconds=$(awk "BEGIN { printf \"%.1f\", (${EPOCHREALTIME/./} - $started) / 1e6 }")
   sed 's/^/    /' "$work/$name.err"
