@@ -1,15 +1,15 @@
-# A plain Debian 13 for the tests, with an SSH server, sudo and none of a node's
-# packages; sourced by those that boot it. Its apt reaches Debian through a small
+# A plain Debian for the tests (13, or the suite in $plain_suite), with an SSH
+# server, sudo and none of a node's packages; sourced by those that boot it. Its apt reaches Debian through a small
 # proxy on its network's gateway, since it may have no way out of its own.
 # shellcheck shell=bash
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 
-plain_port=8163
+plain_port=8163 plain_suite=${plain_suite-trixie}
 plain_packages='linux-image-cloud-amd64,initramfs-tools,zstd,systemd-sysv,udev,dbus,openssh-server,sudo,netbase,grub-pc-bin,grub-common'
 
 # A check runs it, where `set -e` does not hold.
 make_plain() {
-  rm -f "$cache"/plain-*.tar
+  rm -f "$cache/plain-$plain_suite"-*.tar
   # shellcheck disable=SC2016 # mmdebstrap hands the tree to its hooks as $1
   mmdebstrap --format=tar --variant=minbase --include="$plain_packages" --aptopt='Apt::Install-Recommends "false"' \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
@@ -17,10 +17,10 @@ make_plain() {
     --customize-hook='printf "virtio_blk\nvirtio_pci\n" >>"$1/etc/initramfs-tools/modules"; chroot "$1" update-initramfs -u -k all' \
     --customize-hook='chroot "$1" systemctl enable systemd-networkd ssh' \
     --customize-hook='rm -f "$1"/etc/ssh/ssh_host_*' \
-    trixie "$plain_image.new" ${PROVISION_DEBIAN_MIRROR:+"$PROVISION_DEBIAN_MIRROR"} &&
+    "$plain_suite" "$plain_image.new" ${PROVISION_DEBIAN_MIRROR:+"$PROVISION_DEBIAN_MIRROR"} &&
     mv "$plain_image.new" "$plain_image"
 }
-plain_image=$cache/plain-$({ declare -f make_plain && echo "$plain_packages"; } | sha256sum | cut -c1-16).tar
+plain_image=$cache/plain-$plain_suite-$({ declare -f make_plain && echo "$plain_packages"; } | sha256sum | cut -c1-16).tar
 
 # plain_tree TREE GATEWAY USER: unpacks it as a machine of a network with this
 # gateway, on which USER logs in. Made before: make_plain.
@@ -35,7 +35,7 @@ plain_tree() {
   printf '[Match]\nName=e*\n[Network]\nDHCP=ipv4\n' >"$tree/etc/systemd/network/10-card.network"
   rm -f "$tree/etc/resolv.conf" "$tree"/etc/apt/sources.list.d/*
   echo "nameserver $gateway" >"$tree/etc/resolv.conf"
-  echo "deb http://$gateway:$plain_port/debian trixie main" >"$tree/etc/apt/sources.list"
+  echo "deb http://$gateway:$plain_port/debian $plain_suite main" >"$tree/etc/apt/sources.list"
 }
 
 # plain_mirror GATEWAY: the proxy, for ever, once this host has that address.

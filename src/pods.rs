@@ -104,7 +104,7 @@ pub fn trouble(pod: &Value) -> Option<Trouble> {
 fn link_in(message: &str) -> Option<&'static str> {
     [
         ("no runtime for", "link `handler`: containerd has no runtime of the RuntimeClass's handler: provision up --step install_runtime"),
-        ("libwasmedge", "link `library`: crun finds no libwasmedge: provision ssh -- ldconfig -p"),
+        ("libwasmedge", "link `library`: crun finds no libwasmedge: provision up --step install_runtime"),
         // crun's words for a module that it took for a program.
         ("exists but it is not executable", "link `annotation`: the module was started as a program: module.wasm.image/variant is not on the pod, or containerd does not hand it on: provision ssh -- grep -A9 runtimes.crun /etc/containerd/config.toml"),
         ("exec format error", "link `annotation` or `handler`: the module was started as a program; annotation module.wasm.image/variant did not reach crun's handler"),

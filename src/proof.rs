@@ -71,13 +71,13 @@ pub enum MissingLink {
     )]
     Handler,
     /// The handler ran without its library.
-    #[error("link `library`: libwasmedge is not mapped\n  is it installed?  provision ssh -- ldconfig -p")]
+    #[error("link `library`: libwasmedge is not mapped\n  is it there?  provision up --step install_runtime")]
     Library,
     /// A module that claims to be compiled is interpreted.
     #[error(
         "link `mode`: the module claims to be compiled (AOT) and is interpreted: WasmEdge ignored its compiled part \
          (another version compiled it, or AOT is not loaded by default)\n  \
-         compare the versions:  provision ssh -- dpkg -l libwasmedge0"
+         compare the versions:  provision ssh -- 'cat /usr/local/lib/crun/packages || dpkg -l libwasmedge0'"
     )]
     AotIgnored,
     /// A module that claims to be interpreted is not.

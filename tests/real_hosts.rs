@@ -242,8 +242,24 @@ fn another_system_is_refused_by_name() {
     let error = hosts(vec![server.target("127.0.0.1", "host", "user")]).up(&lab, &Ui::new(Mode::Plain)).unwrap_err();
     let error = format!("{error:#}");
     assert!(error.contains("node1 (127.0.0.1): this machine cannot be a node"), "{error}");
-    assert!(error.contains("it runs Arch Linux; nodes can be: Debian 13"), "{error}");
+    assert!(error.contains("it runs Arch Linux; nodes can be: Debian 12, Debian 13, Ubuntu 24.04"), "{error}");
     assert!(error.contains("127.0.0.1 is none of its own addresses"), "{error}");
+}
+
+#[test]
+fn systems_are_known_by_what_they_say_of_themselves() {
+    let refused = |release: &str| {
+        let server = Server::with(&[("/etc/os-release", release, 0o644)]);
+        let lab = Lab::below(server.path("state").as_path(), "t");
+        let machines = hosts(vec![server.target("127.0.0.1", "host", "user")]);
+        // The address is another's in any case.
+        format!("{:#}", machines.up(&lab, &Ui::new(Mode::Plain)).unwrap_err()).contains("it runs")
+    };
+    assert!(!refused("ID=debian\nVERSION_ID=\"12\"\n"));
+    assert!(!refused("ID=debian\nVERSION_ID=\"13\"\n"));
+    assert!(!refused("ID=ubuntu\nVERSION_ID=\"24.04\"\nID_LIKE=debian\n"));
+    assert!(refused("ID=ubuntu\nVERSION_ID=\"22.04\"\nID_LIKE=debian\n"));
+    assert!(refused("ID=linuxmint\nVERSION_ID=\"22\"\nID_LIKE=\"ubuntu debian\"\n"));
 }
 
 /// Steps' view of a lab of one machine that is not ours.
@@ -309,9 +325,12 @@ fn scripts_and_programs_are_sent_by_sudo_resumed_and_checked() {
     let server = Server::apart(USERS, &["/opt", "/run", "/usr/local/bin", "/var/lib"]);
     let bytes: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
     let tree = server.path("tree");
-    for (file, mode) in
-        [("usr/local/bin/kubernetes", 0o755), ("usr/local/bin/containerd", 0o755), ("var/lib/containerd/store", 0o600)]
-    {
+    for (file, mode) in [
+        ("usr/local/bin/kubernetes", 0o755),
+        ("usr/local/bin/containerd", 0o755),
+        ("usr/local/bin/crun", 0o755),
+        ("var/lib/containerd/store", 0o600),
+    ] {
         provision::paths::write_atomic(&tree.join(file), &bytes, mode).unwrap();
     }
     let pack = |file: PathBuf| {
@@ -349,7 +368,7 @@ fn scripts_and_programs_are_sent_by_sudo_resumed_and_checked() {
         let found = cx.nodes[0]
             .read("cd / && sha256sum usr/local/bin/* var/lib/containerd/store | cut -d' ' -f1 | uniq -c", b"");
         let digest = Cmd::new("sha256sum").arg(tree.join("usr/local/bin/kubernetes")).read().unwrap();
-        assert_eq!(found.unwrap().trim(), format!("4 {}", digest.split(' ').next().unwrap()));
+        assert_eq!(found.unwrap().trim(), format!("5 {}", digest.split(' ').next().unwrap()));
         assert_eq!(deliver("has", b"").trim(), payload.sha256);
         let left = cx.nodes[0].read("ls /var/lib/provision", b"").unwrap();
         assert_eq!(left, "delivered\n");

@@ -84,10 +84,10 @@ impl Contents {
                 contents.crates.insert(name.into(), crates);
             }
         }
-        // Machines with a system of their own have its packages.
-        let node = (form != payload::NAME).then_some(root::NODE);
+        // Machines with a system of their own have its packages, but for these.
+        let node = if form == payload::NAME { root::WASM } else { root::NODE };
         let bootable = entries.contains_key(root::BOOTABLE).then_some(root::BOOTABLE);
-        for name in [root::BUILDER].into_iter().chain(node).chain(bootable) {
+        for name in [root::BUILDER, node].into_iter().chain(bootable) {
             let status = entry(name)?.dir.join(root::TREE).join(STATUS);
             contents.packages.insert(name.into(), packages(&crate::paths::read(&status)?));
         }

@@ -1,6 +1,10 @@
-//! What machines that have a system already still need: Kubernetes, containerd
-//! and the images, unpacked in containerd's store, as one tar archive of files
-//! below `/`. One file, so that it is sent, resumed and checked as one.
+//! What machines that have a system already still need: Kubernetes, containerd,
+//! crun with WasmEdge, and the images, unpacked in containerd's store, as one tar
+//! archive of files below `/`. One file, so that it is sent, resumed and checked
+//! as one.
+//!
+//! crun and WasmEdge are Debian 13's, with every library that they load and their
+//! own dynamic loader: the same on every node, whatever its system has of them.
 
 use std::path::Path;
 
@@ -8,13 +12,14 @@ use anyhow::Result;
 
 use crate::artifacts::artifact::{Artifact, Inputs, Making, Room};
 use crate::artifacts::namespace::Namespace;
-use crate::artifacts::{images, node_box, programs};
+use crate::artifacts::{images, node_box, programs, root};
 
 /// The artifact's name.
 pub const NAME: &str = "payload";
 /// The archive.
 pub const ARCHIVE: &str = "payload.tar";
 
+const RELOCATE: &str = include_str!("scripts/relocate_crun.sh");
 const PACK: &str = include_str!("scripts/payload.sh");
 
 /// Programs and images for a machine with a system of its own.
@@ -30,17 +35,17 @@ impl Artifact for Payload {
     }
 
     fn inputs(&self) -> Inputs {
-        let inputs = Inputs::new().with("arch", std::env::consts::ARCH).file("pack", PACK.as_bytes());
-        node_box::preload_inputs(inputs)
+        let inputs = Inputs::new().with("arch", std::env::consts::ARCH);
+        node_box::preload_inputs(inputs).file("relocate", RELOCATE.as_bytes()).file("pack", PACK.as_bytes())
     }
 
     fn needs(&self) -> Vec<&str> {
-        vec!["kubernetes", "containerd", images::NAME]
+        vec!["kubernetes", "containerd", root::WASM, images::NAME]
     }
 
     fn obstacles(&self) -> Vec<String> {
         let mut found = Namespace::detect().obstacles();
-        found.extend(programs::missing(&["tar"]));
+        found.extend(programs::missing(&["tar", "chroot"]));
         found
     }
 
@@ -52,6 +57,8 @@ impl Artifact for Payload {
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
         let tree = cx.work().join("tree");
         node_box::preload(cx, &tree)?;
+        let relocate = node_box::inside(cx, "relocate_crun.sh", RELOCATE)?;
+        cx.timed("crun", || cx.run(&relocate.arg(cx.need(root::WASM)?.join(root::TREE)).arg(&tree)))?;
         let pack = node_box::inside(cx, "payload.sh", PACK)?.arg(&tree).arg(into.join(ARCHIVE));
         cx.timed("pack", || cx.run(&pack))
     }

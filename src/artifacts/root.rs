@@ -1,5 +1,5 @@
 //! Root trees of Debian 13: one in which programs are compiled, one that
-//! becomes a node's disk.
+//! becomes a node's disk, one from which other systems get crun and WasmEdge.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ pub const BUILDER: &str = "builder-root";
 pub const NODE: &str = "node-root";
 /// The name of the tree that becomes a node's disk with a boot loader on it.
 pub const BOOTABLE: &str = "node-root-bootable";
+/// The name of the tree from which other systems get crun and WasmEdge.
+pub const WASM: &str = "wasm-root";
 /// The folder of the tree inside the artifact.
 pub const TREE: &str = "root";
 
@@ -40,13 +42,20 @@ const NODE_PACKAGES: &str =
     concat!(include_str!("../../templates/box/packages.txt"), include_str!("../../templates/node/packages.txt"));
 /// The kernel in them; it has no driver for the network cards of VirtualBox.
 const CLOUD_KERNEL: &str = "linux-image-cloud-amd64";
+/// crun that is built with WasmEdge, the library that it loads, and what makes
+/// both run from another place.
+const WASM_PACKAGES: &str = "
+crun
+libwasmedge0
+patchelf
+";
 const BOOTABLE_PACKAGES: &str = include_str!("../../templates/box/packages-bootable.txt");
 
 const MAKE: &str = include_str!("scripts/make_root.sh");
 
 /// A Debian root tree with packages.
 pub struct Root {
-    /// [`BUILDER`] or [`NODE`].
+    /// [`BUILDER`], [`NODE`], [`BOOTABLE`] or [`WASM`].
     name: &'static str,
     /// What goes on top of Debian's minimal base.
     packages: Vec<String>,
@@ -77,6 +86,12 @@ impl Root {
         packages.retain(|package| package != CLOUD_KERNEL);
         packages.extend(self::packages(BOOTABLE_PACKAGES));
         Self { name: BOOTABLE, packages, mirror, bytes: 900 << 20 }
+    }
+
+    /// The tree from which other systems get crun and WasmEdge.
+    #[must_use]
+    pub fn wasm(mirror: Option<String>) -> Self {
+        Self { name: WASM, packages: packages(WASM_PACKAGES), mirror, bytes: 500 << 20 }
     }
 
     fn options(&self) -> Vec<String> {
@@ -147,6 +162,7 @@ impl Artifact for Root {
         match self.name {
             BUILDER => "Install Debian 13 with the compilers".into(),
             BOOTABLE => "Install Debian 13 for a node that boots from its disk".into(),
+            WASM => "Install Debian 13's crun and WasmEdge".into(),
             _ => "Install Debian 13 for the node".into(),
         }
     }

@@ -167,7 +167,10 @@ impl Set {
                 all.push(Box::new(Root::bootable(spec.debian_mirror.clone())));
                 all.push(Box::new(VirtualboxBox));
             }
-            BoxForm::Payload => all.push(Box::new(Payload)),
+            BoxForm::Payload => {
+                all.push(Box::new(Root::wasm(spec.debian_mirror.clone())));
+                all.push(Box::new(Payload));
+            }
         }
         let (form, outside) = (spec.form, spec.outside.clone());
         let archive = spec.archive.then_some(images::NAME);

@@ -111,8 +111,10 @@ fn environment(cx: &Context) -> Result<Environment> {
     let info =
         &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
-    let query = r"dpkg-query --show --showformat='${Package} ${Version}\n' crun runc libwasmedge0";
-    let packages = node.read(query, b"")?;
+    let (packages, sent) =
+        if spec.plain { ("runc", "cat /usr/local/lib/crun/packages && ") } else { ("runc crun libwasmedge0", "") };
+    let query = format!(r"{sent}dpkg-query --show --showformat='${{Package}} ${{Version}}\n' {packages}");
+    let packages = node.read(&query, b"")?;
     let mut versions: BTreeMap<String, String> = packages
         .lines()
         .filter_map(|line| line.split_once(' '))

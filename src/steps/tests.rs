@@ -231,6 +231,18 @@ fn a_node_is_configured_for_the_manager_that_it_has() {
 }
 
 #[test]
+fn a_system_that_is_not_ours_gets_a_crun_of_its_own() {
+    for manager in [RuntimeManager::Containerd, RuntimeManager::Crio] {
+        let values = |plain| NodeValues { runtime_manager: manager.name().into(), plain, ..values(false) };
+        let file = if manager == RuntimeManager::Crio { "files/crio.conf" } else { "files/containerd.toml" };
+        let text = |plain| NodeFiles::render(&values(plain)).unwrap().get(file).unwrap().to_owned();
+        let (ours, other) = ("/usr/bin/crun", "/usr/local/bin/crun");
+        assert!(text(false).contains(ours) && !text(false).contains(other));
+        assert!(text(true).contains(other) && !text(true).contains(ours));
+    }
+}
+
+#[test]
 fn only_one_manager_is_set_up() {
     let steps = all();
     let concerned = |manager| {

@@ -16,7 +16,7 @@ store=/var/lib/containerd
 part=$stamps/payload-${2-}.part
 case ${1-} in
 has)
-  if [[ -s $delivered && -x /usr/local/bin/kubelet && -x /usr/local/bin/containerd && -d $store ]]; then
+  if [[ -s $delivered && -x /usr/local/bin/kubelet && -x /usr/local/bin/containerd && -x /usr/local/bin/crun && -d $store ]]; then
     cat $delivered
   fi
   ;;
@@ -46,7 +46,7 @@ unpack)
     fail "what arrived has another digest ($found) than what was sent ($2); it is removed: run this again"
   }
   systemctl stop kubelet.service containerd.service 2>/dev/null || true
-  rm -rf $store $delivered
+  rm -rf $store /usr/local/lib/crun $delivered
   tar -x -p --numeric-owner --no-overwrite-dir -C / -f "$part"
   rm -f "$part"
   [[ -x /usr/local/bin/kubelet ]] || fail "what was sent holds no kubelet"

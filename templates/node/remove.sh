@@ -46,14 +46,14 @@ done
 echo "the cluster's member, its pods and their network"
 
 rm -rf /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/containerd /run/containerd /etc/containerd \
-  /var/lib/cni /etc/provision /var/log/pods /var/log/containers
+  /var/lib/cni /etc/provision /var/log/pods /var/log/containers /usr/local/lib/crun
 rm -f /etc/cni/net.d/10-provision.conflist \
   /etc/systemd/system/{containerd,kubelet,provision-masquerade,provision-routes}.service \
   /etc/systemd/system/kubelet.service.d/10-kubeadm.conf \
   /etc/systemd/system/*.wants/provision-{masquerade,routes}.service \
   /etc/systemd/network/05-pods.link /etc/systemd/networkd.conf.d/pods.conf \
   /etc/modules-load.d/kubernetes.conf /etc/sysctl.d/60-kubernetes.conf \
-  /usr/local/bin/{kubernetes,kubeadm,kubelet,kubectl,containerd,containerd-shim-runc-v2,ctr}
+  /usr/local/bin/{kubernetes,kubeadm,kubelet,kubectl,containerd,containerd-shim-runc-v2,ctr,crun}
 rmdir /etc/systemd/system/kubelet.service.d /etc/systemd/networkd.conf.d 2>/dev/null || true
 rm -f /etc/apt/apt.conf.d/80provision
 if [[ -e /usr/local/share/ca-certificates/provision.crt ]]; then

@@ -9,14 +9,14 @@ wanted=${2:?usage: survey.sh ADDRESS ARCHITECTURE LAB}
 lab=${3:?usage: survey.sh ADDRESS ARCHITECTURE LAB}
 obstacles=()
 
-# The system whose packages are known to have crun with WasmEdge.
+# Systems with systemd, cgroups of version 2 and the packages of packages.txt.
 release=/etc/os-release
 if [[ -r $release ]]; then
   # shellcheck source=/dev/null
   source "$release"
 fi
-[[ "${ID-} ${VERSION_ID-}" == 'debian 13' ]] ||
-  obstacles+=("it runs ${PRETTY_NAME:-a system without $release}; nodes can be: Debian 13")
+[[ "${ID-} ${VERSION_ID-}" =~ ^(debian 1[23]|ubuntu 24\.04)$ ]] ||
+  obstacles+=("it runs ${PRETTY_NAME:-a system without $release}; nodes can be: Debian 12, Debian 13, Ubuntu 24.04")
 
 [[ $(uname -m) == "$wanted" ]] || obstacles+=("it is $(uname -m); the programs are made for $wanted")
 ((EUID == 0)) || obstacles+=("commands run as $(id -un) and not as root: set nodes.ssh.sudo")
@@ -37,6 +37,9 @@ for program in /usr/bin/dockerd /usr/bin/containerd /usr/bin/crio /usr/bin/kubel
   [[ ! -x $program ]] || obstacles+=("it has $program: containers of others run there; a node is a machine without them")
 done
 if [[ ! -d $ours ]]; then
+  for program in /usr/local/bin/{containerd,crun,kubelet}; do
+    [[ ! -e $program ]] || obstacles+=("it has $program, which is not from here")
+  done
   for folder in /var/lib/containerd /etc/kubernetes /var/lib/kubelet /var/lib/etcd; do
     [[ ! -d $folder || -z $(ls -A "$folder") ]] || obstacles+=("it has $folder, which is not from here")
   done

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# payload.sh TREE ARCHIVE: packs the programs and containerd's store in TREE.
+# payload.sh TREE ARCHIVE: packs the programs, crun's libraries and containerd's
+# store in TREE.
 set -euo pipefail
 
 tree=${1:?} archive=${2:?}
 
 cd "$tree"
-tar -c --numeric-owner --sparse --sort=name -f "$archive" usr/local/bin/* var/lib/containerd
+tar -c --numeric-owner --sparse --sort=name -f "$archive" usr/local/bin/* usr/local/lib/crun var/lib/containerd

@@ -38,7 +38,7 @@ verify() {
   [[ -z $told ]] || mapfile -t missing <<<"$told"
   effective=$(crio status config 2>&1) || fail "CRI-O does not tell its configuration: $effective"
   local path
-  for path in /usr/bin/crun /usr/sbin/runc; do
+  for path in $crun /usr/sbin/runc; do
     [[ $effective == *"runtime_path = \"$path\""* ]] || missing+=("CRI-O has no handler that runs $path")
   done
   ((${#missing[@]} == 0)) || fail "the runtime is not complete:$(printf '\n  %s' "${missing[@]}")"
@@ -58,7 +58,7 @@ run() {
     fail "CRI-O does not start; its last lines are above"
   }
   verify
-  say "$(crio --version | head -n 1), $(crun --version | head -n 1), $(runc --version | head -n 1)"
+  say "$(crio --version | head -n 1), $($crun --version | head -n 1), $(runc --version | head -n 1)"
   place "$files/crio.conf" "$verified"
 }
 

@@ -32,8 +32,8 @@ verify() {
       missing+=("containerd has no handler $handler of type io.containerd.runc.v2")
     [[ $options == *"SystemdCgroup = true"* ]] ||
       missing+=("containerd's handler $handler does not use systemd's cgroups")
-    [[ $handler == runc || $options == *"BinaryName = '/usr/bin/crun'"* ]] ||
-      missing+=("containerd's handler crun does not run /usr/bin/crun")
+    [[ $handler == runc || $options == *"BinaryName = '$crun'"* ]] ||
+      missing+=("containerd's handler crun does not run $crun")
     [[ $handler == runc || $table == *"'module.wasm.image/*'"*"'run.oci.handler'"* ]] ||
       missing+=("containerd's handler crun does not pass the annotations module.wasm.image/* and run.oci.handler")
   done
@@ -69,7 +69,7 @@ run() {
     journalctl --no-pager -n 20 -u containerd.service >&2
     fail "containerd does not start; its last lines are above"
   }
-  say "$(containerd --version | cut -d' ' -f1,3), $(crun --version | head -n 1), $(runc --version | head -n 1)"
+  say "$(containerd --version | cut -d' ' -f1,3), $($crun --version | head -n 1), $(runc --version | head -n 1)"
   place "$files/containerd.toml" "$verified"
 }
 

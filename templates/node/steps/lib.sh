@@ -17,6 +17,15 @@ export KUBECONFIG=/etc/kubernetes/admin.conf
 # shellcheck source=/dev/null
 source "$provision/node.env"
 
+# crun with WasmEdge, and a program's start with WasmEdge's library loaded: our box
+# has Debian's packages, other systems get both with a dynamic loader and all
+# libraries of their own (src/artifacts/payload.rs).
+crun=/usr/bin/crun loaded=(env LD_PRELOAD=libwasmedge.so.0)
+if [[ ${PLAIN:?} == 1 ]]; then
+  own=/usr/local/lib/crun
+  crun=/usr/local/bin/crun loaded=($own/ld.so --library-path $own --preload libwasmedge.so.0)
+fi
+
 changes=0
 
 # would TEXT: one change that `run` would make.
@@ -78,10 +87,10 @@ patient() {
 # manages it, and that is not there.
 missing_links() {
   local features loader plugin
-  features=$(crun --version) || fail "crun does not start: $features"
+  features=$($crun --version) || fail "crun does not start: $features"
   [[ $features == *+WASM:wasmedge* ]] || say "crun is built without WasmEdge (+WASM:wasmedge)"
   # The dynamic loader complains about a library that it cannot preload.
-  loader=$(LD_PRELOAD=libwasmedge.so.0 /usr/bin/true 2>&1) || true
+  loader=$("${loaded[@]}" /usr/bin/true 2>&1) || true
   [[ -z $loader ]] || say "libwasmedge.so.0 does not load: $loader"
   [[ -x /usr/sbin/runc ]] || say "runc is not at /usr/sbin/runc"
   for plugin in bridge host-local portmap loopback; do
