@@ -20,10 +20,10 @@ source "$provision/node.env"
 # crun with WasmEdge, and a program's start with WasmEdge's library loaded: our box
 # has Debian's packages, other systems get both with a dynamic loader and all
 # libraries of their own (src/artifacts/payload.rs).
-crun=/usr/bin/crun loaded=(env LD_PRELOAD=libwasmedge.so.0)
+crun=/usr/bin/crun preload=(env LD_PRELOAD=libwasmedge.so.0)
 if [[ ${PLAIN:?} == 1 ]]; then
   own=/usr/local/lib/crun
-  crun=/usr/local/bin/crun loaded=($own/ld.so --library-path $own --preload libwasmedge.so.0)
+  crun=/usr/local/bin/crun preload=("$own/ld.so" --library-path "$own" --preload libwasmedge.so.0)
 fi
 
 changes=0
@@ -90,7 +90,7 @@ missing_links() {
   features=$($crun --version) || fail "crun does not start: $features"
   [[ $features == *+WASM:wasmedge* ]] || say "crun is built without WasmEdge (+WASM:wasmedge)"
   # The dynamic loader complains about a library that it cannot preload.
-  loader=$("${loaded[@]}" /usr/bin/true 2>&1) || true
+  loader=$("${preload[@]}" /usr/bin/true 2>&1) || true
   [[ -z $loader ]] || say "libwasmedge.so.0 does not load: $loader"
   [[ -x /usr/sbin/runc ]] || say "runc is not at /usr/sbin/runc"
   for plugin in bridge host-local portmap loopback; do
