@@ -85,7 +85,7 @@ impl Contents {
             }
         }
         // Machines with a system of their own have its packages, but for these.
-        let node = if form == payload::NAME { root::WASM } else { root::NODE };
+        let node = if form == payload::NAME { root::RUNTIME } else { root::NODE };
         let bootable = entries.contains_key(root::BOOTABLE).then_some(root::BOOTABLE);
         for name in [root::BUILDER, node].into_iter().chain(bootable) {
             let status = entry(name)?.dir.join(root::TREE).join(STATUS);

@@ -1,10 +1,12 @@
 //! What machines that have a system already still need: Kubernetes, containerd,
-//! crun with WasmEdge, and the images, unpacked in containerd's store, as one tar
+//! crun with WasmEdge, nft, and the images, unpacked in containerd's store, as one tar
 //! archive of files below `/`. One file, so that it is sent, resumed and checked
 //! as one.
 //!
-//! crun and WasmEdge are Debian 13's, with every library that they load and their
-//! own dynamic loader: the same on every node, whatever its system has of them.
+//! crun, WasmEdge and nft are Debian 13's, with every library that they load and
+//! their own dynamic loader: the same on every node, whatever its system has of
+//! them. Debian 12's crun knows no WasmEdge, and its nft (1.0.6) ends by SIGSEGV where
+//! kube-proxy's newer one has written rules.
 
 use std::path::Path;
 
@@ -19,7 +21,7 @@ pub const NAME: &str = "payload";
 /// The archive.
 pub const ARCHIVE: &str = "payload.tar";
 
-const RELOCATE: &str = include_str!("scripts/relocate_crun.sh");
+const RELOCATE: &str = include_str!("scripts/relocate.sh");
 const PACK: &str = include_str!("scripts/payload.sh");
 
 /// Programs and images for a machine with a system of its own.
@@ -40,7 +42,7 @@ impl Artifact for Payload {
     }
 
     fn needs(&self) -> Vec<&str> {
-        vec!["kubernetes", "containerd", root::WASM, images::NAME]
+        vec!["kubernetes", "containerd", root::RUNTIME, images::NAME]
     }
 
     fn obstacles(&self) -> Vec<String> {
@@ -57,8 +59,8 @@ impl Artifact for Payload {
     fn make(&self, into: &Path, cx: &Making) -> Result<()> {
         let tree = cx.work().join("tree");
         node_box::preload(cx, &tree)?;
-        let relocate = node_box::inside(cx, "relocate_crun.sh", RELOCATE)?;
-        cx.timed("crun", || cx.run(&relocate.arg(cx.need(root::WASM)?.join(root::TREE)).arg(&tree)))?;
+        let relocate = node_box::inside(cx, "relocate.sh", RELOCATE)?;
+        cx.timed("relocate", || cx.run(&relocate.arg(cx.need(root::RUNTIME)?.join(root::TREE)).arg(&tree)))?;
         let pack = node_box::inside(cx, "payload.sh", PACK)?.arg(&tree).arg(into.join(ARCHIVE));
         cx.timed("pack", || cx.run(&pack))
     }

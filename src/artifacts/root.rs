@@ -1,5 +1,6 @@
 //! Root trees of Debian 13: one in which programs are compiled, one that
-//! becomes a node's disk, one from which other systems get crun and WasmEdge.
+//! becomes a node's disk, one from which other systems get crun, WasmEdge
+//! and nft.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,8 @@ pub const BUILDER: &str = "builder-root";
 pub const NODE: &str = "node-root";
 /// The name of the tree that becomes a node's disk with a boot loader on it.
 pub const BOOTABLE: &str = "node-root-bootable";
-/// The name of the tree from which other systems get crun and WasmEdge.
-pub const WASM: &str = "wasm-root";
+/// The name of the tree from which other systems get crun, WasmEdge and nft.
+pub const RUNTIME: &str = "runtime-root";
 /// The folder of the tree inside the artifact.
 pub const TREE: &str = "root";
 
@@ -42,11 +43,12 @@ const NODE_PACKAGES: &str =
     concat!(include_str!("../../templates/box/packages.txt"), include_str!("../../templates/node/packages.txt"));
 /// The kernel in them; it has no driver for the network cards of VirtualBox.
 const CLOUD_KERNEL: &str = "linux-image-cloud-amd64";
-/// crun that is built with WasmEdge, the library that it loads, and what makes
-/// both run from another place.
-const WASM_PACKAGES: &str = "
+/// crun that is built with WasmEdge, the library that it loads, the nft that
+/// kube-proxy's image has, and what makes them run from another place.
+const RUNTIME_PACKAGES: &str = "
 crun
 libwasmedge0
+nftables
 patchelf
 ";
 const BOOTABLE_PACKAGES: &str = include_str!("../../templates/box/packages-bootable.txt");
@@ -55,7 +57,7 @@ const MAKE: &str = include_str!("scripts/make_root.sh");
 
 /// A Debian root tree with packages.
 pub struct Root {
-    /// [`BUILDER`], [`NODE`], [`BOOTABLE`] or [`WASM`].
+    /// [`BUILDER`], [`NODE`], [`BOOTABLE`] or [`RUNTIME`].
     name: &'static str,
     /// What goes on top of Debian's minimal base.
     packages: Vec<String>,
@@ -88,10 +90,10 @@ impl Root {
         Self { name: BOOTABLE, packages, mirror, bytes: 900 << 20 }
     }
 
-    /// The tree from which other systems get crun and WasmEdge.
+    /// The tree from which other systems get crun, WasmEdge and nft.
     #[must_use]
-    pub fn wasm(mirror: Option<String>) -> Self {
-        Self { name: WASM, packages: packages(WASM_PACKAGES), mirror, bytes: 500 << 20 }
+    pub fn runtime(mirror: Option<String>) -> Self {
+        Self { name: RUNTIME, packages: packages(RUNTIME_PACKAGES), mirror, bytes: 500 << 20 }
     }
 
     fn options(&self) -> Vec<String> {
@@ -162,7 +164,7 @@ impl Artifact for Root {
         match self.name {
             BUILDER => "Install Debian 13 with the compilers".into(),
             BOOTABLE => "Install Debian 13 for a node that boots from its disk".into(),
-            WASM => "Install Debian 13's crun and WasmEdge".into(),
+            RUNTIME => "Install Debian 13's crun, WasmEdge and nft".into(),
             _ => "Install Debian 13 for the node".into(),
         }
     }

@@ -168,7 +168,7 @@ impl Set {
                 all.push(Box::new(VirtualboxBox));
             }
             BoxForm::Payload => {
-                all.push(Box::new(Root::wasm(spec.debian_mirror.clone())));
+                all.push(Box::new(Root::runtime(spec.debian_mirror.clone())));
                 all.push(Box::new(Payload));
             }
         }

@@ -55,9 +55,9 @@ const NODE: [(&str, &str); 7] = [
     ("disks", "df -hT; free -m"),
     (
         "versions",
-        "containerd --version; crun --version; runc --version; kubelet --version; cat /usr/local/lib/crun/packages || dpkg -l libwasmedge0 | tail -n 1",
+        "containerd --version; crun --version; runc --version; kubelet --version; cat /usr/local/lib/provision/packages || dpkg -l libwasmedge0 | tail -n 1",
     ),
-    ("rules", "nft list ruleset | head -n 400"),
+    ("rules", "PATH=/usr/local/lib/provision:$PATH nft list ruleset | head -n 400"),
     ("containers", "ctr --namespace k8s.io containers list; ctr --namespace k8s.io images list -q"),
 ];
 

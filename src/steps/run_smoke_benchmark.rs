@@ -112,7 +112,7 @@ fn environment(cx: &Context) -> Result<Environment> {
         &cluster.object("Node", None, node.name()).context("the cluster does not know its node")?["status"]["nodeInfo"];
     let text = |key: &str| info[key].as_str().unwrap_or("unknown").to_owned();
     let (packages, sent) =
-        if spec.plain { ("runc", "cat /usr/local/lib/crun/packages && ") } else { ("runc crun libwasmedge0", "") };
+        if spec.plain { ("runc", "cat /usr/local/lib/provision/packages && ") } else { ("runc crun libwasmedge0", "") };
     let query = format!(r"{sent}dpkg-query --show --showformat='${{Package}} ${{Version}}\n' {packages}");
     let packages = node.read(&query, b"")?;
     let mut versions: BTreeMap<String, String> = packages

@@ -46,7 +46,7 @@ unpack)
     fail "what arrived has another digest ($found) than what was sent ($2); it is removed: run this again"
   }
   systemctl stop kubelet.service containerd.service 2>/dev/null || true
-  rm -rf $store /usr/local/lib/crun $delivered
+  rm -rf $store /usr/local/lib/provision $delivered
   tar -x -p --numeric-owner --no-overwrite-dir -C / -f "$part"
   rm -f "$part"
   [[ -x /usr/local/bin/kubelet ]] || fail "what was sent holds no kubelet"

@@ -35,9 +35,12 @@ for ((try = 0; try < 20; try++)); do
   umount -l "${mounts[@]}" 2>/dev/null || sleep 0.5
 done
 rm -f /run/netns/cni-*
+# Older ones cannot read what kube-proxy's has written.
+nft=/usr/local/lib/provision/nft
+[[ -x $nft ]] || nft=nft
 for table in 'ip provision' 'inet provision-guard' 'ip kube-proxy' 'ip6 kube-proxy'; do
   # shellcheck disable=SC2086 # family and name are two words
-  nft delete table $table 2>/dev/null || true
+  $nft delete table $table 2>/dev/null || true
 done
 ip -4 route flush proto 157 2>/dev/null || true
 for link in cni0 kube-ipvs0 pods-tunnel; do
@@ -46,7 +49,7 @@ done
 echo "the cluster's member, its pods and their network"
 
 rm -rf /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/containerd /run/containerd /etc/containerd \
-  /var/lib/cni /etc/provision /var/log/pods /var/log/containers /usr/local/lib/crun
+  /var/lib/cni /etc/provision /var/log/pods /var/log/containers /usr/local/lib/provision
 rm -f /etc/cni/net.d/10-provision.conflist \
   /etc/systemd/system/{containerd,kubelet,provision-masquerade,provision-routes}.service \
   /etc/systemd/system/kubelet.service.d/10-kubeadm.conf \

@@ -6,4 +6,4 @@ set -euo pipefail
 tree=${1:?} archive=${2:?}
 
 cd "$tree"
-tar -c --numeric-owner --sparse --sort=name -f "$archive" usr/local/bin/* usr/local/lib/crun var/lib/containerd
+tar -c --numeric-owner --sparse --sort=name -f "$archive" usr/local/bin/* usr/local/lib/provision var/lib/containerd

@@ -15,7 +15,7 @@ Before=containerd.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f $rules
+ExecStart=$nft -f $rules
 
 [Install]
 WantedBy=multi-user.target"
@@ -43,7 +43,7 @@ check() {
   [[ -f $unit && $(<$unit) == "$unit_text" ]] || would "load them at each boot"
   same "$files/guard.nft" $guard || would "write $guard"
   local tables
-  tables=$(nft list tables 2>/dev/null) || true
+  tables=$($nft list tables 2>/dev/null) || true
   [[ $tables == *"table ip provision"* ]] || would "masquerade what pods send outside"
   [[ $tables == *"table inet provision-guard"* ]] || would "close the node's ports to who is outside the lab"
   [[ $SINGLE_NODE == 1 && ! -f $routes ]] || {
@@ -66,7 +66,7 @@ run() {
   place "$files/guard.nft" $guard
   place "$files/masquerade.nft" $rules
   unit $unit "$unit_text"
-  nft -f $rules
+  $nft -f $rules
   [[ $SINGLE_NODE == 1 && ! -f $routes ]] || {
     unit $routes "$routes_text"
     # What it makes of "$files/routes".

@@ -17,12 +17,16 @@ export KUBECONFIG=/etc/kubernetes/admin.conf
 # shellcheck source=/dev/null
 source "$provision/node.env"
 
-# crun with WasmEdge, and a program's start with WasmEdge's library loaded: our box
-# has Debian's packages, other systems get both with a dynamic loader and all
+# nft, crun with WasmEdge, and a program's start with WasmEdge's library loaded: our
+# box has Debian's packages, other systems get them with a dynamic loader and all
 # libraries of their own (src/artifacts/payload.rs).
+# shellcheck disable=SC2034 # used by the steps
+nft=/usr/sbin/nft
 crun=/usr/bin/crun preload=(env LD_PRELOAD=libwasmedge.so.0)
 if [[ ${PLAIN:?} == 1 ]]; then
-  own=/usr/local/lib/crun
+  own=/usr/local/lib/provision
+  # shellcheck disable=SC2034
+  nft=$own/nft
   crun=/usr/local/bin/crun preload=("$own/ld.so" --library-path "$own" --preload libwasmedge.so.0)
 fi
 

@@ -16,7 +16,7 @@ api_service() {
 
 # kube-proxy has written the rules of the API's Service.
 routed() {
-  [[ $(nft list table ip kube-proxy 2>/dev/null) == *"$(api_service)"* ]]
+  [[ $($nft list table ip kube-proxy 2>/dev/null) == *"$(api_service)"* ]]
 }
 
 check() {
