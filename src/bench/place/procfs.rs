@@ -1,9 +1,11 @@
 //! What `/proc` says of a process and of this machine.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::paths;
 use crate::proof::Evidence;
@@ -76,12 +78,20 @@ fn kib(text: &str, key: &str) -> Result<u64> {
     word.and_then(|word| word.parse().ok()).with_context(|| format!("/proc says no {key}"))
 }
 
-/// CPU time of all threads, nanoseconds, to the scheduler's own accuracy.
+/// CPU time of all threads that there are, nanoseconds, to the scheduler's own
+/// accuracy. The servers measured start theirs once and keep them.
 pub fn cpu_ns(pid: u32) -> Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(of(pid, "task")).with_context(|| format!("process {pid} has ended"))? {
         let path = thread.with_context(|| format!("list the threads of process {pid}"))?.path().join("schedstat");
-        let text = paths::read(&path)?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // It ended after it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32) => {
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+        };
         sum += text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
     }
     Ok(sum)
