@@ -138,6 +138,18 @@ on_node() {
   timeout 300 "$program" ssh -- "$@"
 }
 
+# on NODE COMMAND...: on that node of it.
+on() {
+  timeout 300 "$program" ssh "$1" -- "${@:2}"
+}
+
+# ready NUMBER: so many nodes are ready, by the script's own `kubectl`; all of
+# them are in $work/nodes.
+ready() {
+  kubectl get nodes --no-headers >"$work/nodes" && cat "$work/nodes" &&
+    [[ $(awk '$2 == "Ready" { n++ } END { print n + 0 }' "$work/nodes") == "$1" ]]
+}
+
 # ended SECONDS: $beside, which runs beside the script, must end within them; its
 # exit status is in $status.
 ended() {

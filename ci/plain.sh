@@ -1,6 +1,7 @@
 # A plain Debian for the tests (13, or the suite in $plain_suite), with an SSH
-# server, sudo and none of a node's packages; sourced by those that boot it. Its apt reaches Debian through a small
-# proxy on its network's gateway, since it may have no way out of its own.
+# server, sudo and none of a node's packages; sourced by those that boot it. Its apt
+# reaches Debian through a small proxy on its network's gateway, since it may have no
+# way out of its own.
 # shellcheck shell=bash
 source "${BASH_SOURCE[0]%/*}/lib.sh"
 

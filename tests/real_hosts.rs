@@ -235,12 +235,18 @@ fn a_command_that_hangs_ends_with_its_time_and_the_node_goes_on() {
     assert_eq!(node.exec("echo on", b"").unwrap().stdout, "on\n");
 }
 
-#[test]
-fn another_system_is_refused_by_name() {
-    let server = Server::with(&[("/etc/os-release", "ID=arch\nPRETTY_NAME=\"Arch Linux\"\n", 0o644)]);
+/// Why a machine that says this of its system cannot be a node; its address is
+/// another's in any case.
+fn refusal(release: &str) -> String {
+    let server = Server::with(&[("/etc/os-release", release, 0o644)]);
     let lab = Lab::below(server.path("state").as_path(), "t");
     let error = hosts(vec![server.target("127.0.0.1", "host", "user")]).up(&lab, &Ui::new(Mode::Plain)).unwrap_err();
-    let error = format!("{error:#}");
+    format!("{error:#}")
+}
+
+#[test]
+fn another_system_is_refused_by_name() {
+    let error = refusal("ID=arch\nPRETTY_NAME=\"Arch Linux\"\n");
     assert!(error.contains("node1 (127.0.0.1): this machine cannot be a node"), "{error}");
     assert!(error.contains("it runs Arch Linux; nodes can be: Debian 12, Debian 13, Ubuntu 24.04"), "{error}");
     assert!(error.contains("127.0.0.1 is none of its own addresses"), "{error}");
@@ -248,13 +254,7 @@ fn another_system_is_refused_by_name() {
 
 #[test]
 fn systems_are_known_by_what_they_say_of_themselves() {
-    let refused = |release: &str| {
-        let server = Server::with(&[("/etc/os-release", release, 0o644)]);
-        let lab = Lab::below(server.path("state").as_path(), "t");
-        let machines = hosts(vec![server.target("127.0.0.1", "host", "user")]);
-        // The address is another's in any case.
-        format!("{:#}", machines.up(&lab, &Ui::new(Mode::Plain)).unwrap_err()).contains("it runs")
-    };
+    let refused = |release| refusal(release).contains("it runs");
     assert!(!refused("ID=debian\nVERSION_ID=\"12\"\n"));
     assert!(!refused("ID=debian\nVERSION_ID=\"13\"\n"));
     assert!(!refused("ID=ubuntu\nVERSION_ID=\"24.04\"\nID_LIKE=debian\n"));

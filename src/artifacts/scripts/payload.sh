@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# payload.sh TREE ARCHIVE: packs the programs, crun's libraries and containerd's
-# store in TREE.
+# payload.sh TREE ARCHIVE: packs the programs, what relocate.sh has put beside them,
+# and containerd's store in TREE.
 set -euo pipefail
 
 tree=${1:?} archive=${2:?}
