@@ -13,7 +13,8 @@ use crate::ssh::{Key, proxy_option};
 pub struct Ssh {
     /// The node [default: the first]
     node: Option<String>,
-    /// The command; without one, a shell
+    /// The command; without one, a shell. Several words stay the words they are; one
+    /// word is a line for the node's shell: -- 'dmesg | tail'
     #[arg(last = true)]
     command: Vec<String>,
 }
@@ -37,7 +38,31 @@ impl Ssh {
             .args(["-o", "GlobalKnownHostsFile=none", "-o", "LogLevel=ERROR", "-p"])
             .arg(target.address.port().to_string())
             .arg(format!("{}@{}", target.user, target.address.ip()))
-            .args((!self.command.is_empty()).then(|| shell_words::join(&self.command)))
+            .args(remote_line(&self.command))
             .interactive()
+    }
+}
+
+/// The line that the node's shell reads, or nothing for a shell of its own. `ssh`
+/// itself joins words by blanks and so loses where one ended; a single word has no
+/// end to lose, and is what one writes pipes in.
+fn remote_line(words: &[String]) -> Option<String> {
+    match words {
+        [] => None,
+        [line] => Some(line.clone()),
+        words => Some(shell_words::join(words)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::remote_line;
+
+    #[test]
+    fn words_stay_words_and_one_word_is_a_line_for_the_shell() {
+        let line = |words: &[&str]| remote_line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(line(&[]), None);
+        assert_eq!(line(&["cat a || cat b"]).as_deref(), Some("cat a || cat b"));
+        assert_eq!(line(&["grep", "a b", "c"]).as_deref(), Some("grep 'a b' c"));
     }
 }
