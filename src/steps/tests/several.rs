@@ -56,6 +56,24 @@ fn control_planes_share_an_address() {
 }
 
 #[test]
+fn emulated_control_planes_wait_for_etcd_and_let_it_go_first() {
+    let requests = |control_planes: usize, emulated: bool| -> Vec<String> {
+        let files = of_several(control_planes, 0, emulated);
+        let text = |part: &str| files.get(&format!("files/patches/{part}.yaml")).unwrap().to_owned();
+        ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+            .iter()
+            .filter_map(|part| Some(text(part).split_once("requests: { cpu: ")?.1.split_once(' ')?.0.to_owned()))
+            .collect()
+    };
+    assert_eq!(requests(3, true), ["500m", "100m", "25m", "25m"]);
+    assert_eq!((requests(1, true), requests(3, false)), (Vec::new(), Vec::new()));
+    let patient = |control_planes| {
+        of_several(control_planes, 0, true).get("files/kubeadm.yaml").unwrap().contains("etcd-readycheck-timeout")
+    };
+    assert_eq!((patient(3), patient(1)), (true, false));
+}
+
+#[test]
 fn steps_that_a_lab_has_no_use_for_are_left_out() {
     let of = |roles: &[Role]| -> Vec<&'static str> {
         let node = &profile::default_profile().nodes()[0];
