@@ -67,10 +67,12 @@ fn emulated_control_planes_wait_for_etcd_and_let_it_go_first() {
     };
     assert_eq!(requests(3, true), ["500m", "100m", "25m", "25m"]);
     assert_eq!((requests(1, true), requests(3, false)), (Vec::new(), Vec::new()));
-    let patient = |control_planes| {
-        of_several(control_planes, 0, true).get("files/kubeadm.yaml").unwrap().contains("etcd-readycheck-timeout")
+    let says = |control_planes, setting: &str| {
+        of_several(control_planes, 0, true).get("files/kubeadm.yaml").unwrap().contains(setting)
     };
-    assert_eq!((patient(3), patient(1)), (true, false));
+    assert_eq!((says(3, "etcd-readycheck-timeout"), says(1, "etcd-readycheck-timeout")), (true, false));
+    // A member that forgets what it voted for cannot come back.
+    assert_eq!((says(3, "unsafe-no-fsync"), says(1, "unsafe-no-fsync")), (false, true));
 }
 
 #[test]
