@@ -35,6 +35,18 @@ explain() {
   } >&2 || true
 }
 
+# The rest of a join, from etcd on. kubeadm gives each of etcd's answers two seconds,
+# and where it asks which member is the new one it asks only once
+# (cmd/kubeadm/app/util/etcd/etcd.go, etcdTimeout, GetMemberID), which an etcd that is
+# slow just then fails. What it has done it finds and does not do again.
+go_on_from_etcd() {
+  local config=$files/kubeadm-join.yaml
+  [[ $NODE_ROLE == control-plane && -f /etc/kubernetes/manifests/etcd.yaml ]] || return 1
+  say "kubeadm gave up; going on from etcd"
+  within "$(patient 60)" kubeadm join phase etcd-join --config "$config" &&
+    kubeadm join --config "$config" --skip-phases=preflight,control-plane-prepare,check-etcd,kubelet-start,etcd-join
+}
+
 # join KUBECONFIG CERTIFICATES
 join() {
   clean
@@ -49,7 +61,7 @@ join() {
       base64 --decode <<<"$2" | tar -xz -C /etc/kubernetes/pki
     }
   )
-  kubeadm join --config "$files/kubeadm-join.yaml" || {
+  kubeadm join --config "$files/kubeadm-join.yaml" || go_on_from_etcd || {
     explain
     fail "kubeadm join failed; what kubelet said is above"
   }
