@@ -77,7 +77,7 @@ pub enum MissingLink {
     #[error(
         "link `mode`: the module claims to be compiled (AOT) and is interpreted: WasmEdge ignored its compiled part \
          (another version compiled it, or AOT is not loaded by default)\n  \
-         compare the versions:  provision ssh -- 'cat /usr/local/lib/provision/packages || dpkg -l libwasmedge0'"
+         compare the versions:  provision ssh -- 'cat /usr/local/lib/provision/packages 2>/dev/null || dpkg -l libwasmedge0'"
     )]
     AotIgnored,
     /// A module that claims to be interpreted is not.

@@ -55,7 +55,7 @@ const NODE: [(&str, &str); 7] = [
     ("disks", "df -hT; free -m"),
     (
         "versions",
-        "containerd --version; crun --version; runc --version; kubelet --version; cat /usr/local/lib/provision/packages || dpkg -l libwasmedge0 | tail -n 1",
+        "containerd --version; crun --version; runc --version; kubelet --version; cat /usr/local/lib/provision/packages 2>/dev/null || dpkg -l libwasmedge0 | tail -n 1",
     ),
     ("rules", "PATH=/usr/local/lib/provision:$PATH nft list ruleset | head -n 400"),
     ("containers", "ctr --namespace k8s.io containers list; ctr --namespace k8s.io images list -q"),
