@@ -153,7 +153,10 @@ impl Step for ProveRuntime {
         for arm in arms::smoke() {
             task.say(&format!("wait for pod {}", arm.name()));
             let pod = pods::wait_running(cx.kubectl, arm.name(), POD_LIMIT)?;
-            task.say(&format!("look at the process of {}", arm.name()));
+            task.say(&format!("ask {} and look at its process", arm.name()));
+            // Asked first: what has answered has loaded its module, which a process that
+            // is there may not have done yet. A link that is missing says more than silence.
+            let answered = canary_of(cx, node, arm, &pod);
             let evidence = evidence_of(node, &pod)?;
             judge(arm, &evidence)
                 .map_err(|link| Told {
@@ -163,7 +166,7 @@ impl Step for ProveRuntime {
                     log: None,
                 })
                 .with_context(|| format!("arm {} is not what it claims", arm.name()))?;
-            let mut canary = canary_of(cx, node, arm, &pod)?;
+            let mut canary = answered?;
             let (native_pod, native) = native.get_or_insert_with(|| (pod.clone(), canary.clone()));
             if canary.answer != native.answer {
                 bail!("arm {}: computes `{}` where native computes `{}`", arm.name(), canary.answer, native.answer);
