@@ -391,6 +391,7 @@ fn without_any_file_of_host_keys_nobody_is_spoken_to() {
     target.known_hosts = vec!["/nowhere/known_hosts".into()];
     let error = refused(&SshNode::new(target));
     assert!(error.contains("no host key is pinned for 127.0.0.1: there is no /nowhere/known_hosts"), "{error}");
+    assert!(error.contains("have it remembered: ssh "), "{error}");
     assert_eq!(server.logins(), 0, "{}", server.log());
 }
 

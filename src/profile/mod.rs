@@ -12,6 +12,7 @@ mod layers;
 mod nodes;
 mod overrides;
 mod path;
+pub mod questions;
 mod read;
 mod rules;
 pub mod schema;

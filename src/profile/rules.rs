@@ -64,6 +64,8 @@ fn control_plane(profile: &Profile) -> Vec<Broken> {
         groups.map(|(index, _)| group(index).key("count")).collect::<Vec<_>>()
     };
     match profile.control_planes() {
+        // Existing machines of which none is named, which is told.
+        0 if profile.groups.iter().any(|group| group.role == Role::ControlPlane) => Vec::new(),
         0 => vec![Broken {
             fields: fields("role"),
             text: "no node has role control-plane; allowed: 1, 3, 5 or 7 control-plane nodes".into(),

@@ -4,24 +4,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{DEFAULT, schema};
-
-/// A field that `init` asks for.
-pub struct Question {
-    /// The field, such as `nodes[0].cpus`.
-    pub field: &'static str,
-    /// The question.
-    pub text: &'static str,
-}
-
-/// What differs most often from one lab to another, in the order of asking.
-pub const QUESTIONS: &[Question] = &[
-    Question { field: "name", text: "Name of the lab" },
-    Question { field: "provider", text: "What runs the machines" },
-    Question { field: "nodes[0].cpus", text: "CPUs of the node" },
-    Question { field: "nodes[0].memory_mib", text: "Memory of the node, MiB" },
-    Question { field: "network.machines", text: "The machines' network, one that nothing else uses" },
-];
+use super::questions::{ADDRESSES, Answers, answer};
+use super::{DEFAULT, Role, schema};
 
 /// The widest line of a comment.
 const WIDTH: usize = 78;
@@ -30,19 +14,10 @@ fn defaults() -> Result<toml::Table> {
     toml::from_str(DEFAULT).context("read the built-in profile")
 }
 
-/// The default of a field that [`QUESTIONS`] names.
-pub fn default_of(field: &str) -> Result<String> {
-    let mut value = toml::Value::Table(defaults()?);
-    for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
-        let next = step.parse::<usize>().map_or_else(|_| value.get(step), |index| value.get(index));
-        value = next.with_context(|| format!("find {field} in the built-in profile"))?.clone();
-    }
-    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-}
-
 /// The text of a profile in which the fields of `answers` are set and all
 /// others stand as comments with their defaults.
-pub fn write(answers: &[(String, String)]) -> Result<String> {
+pub fn write(answers: &Answers) -> Result<String> {
+    let answers = &with_workers(answers);
     let mut text = String::from(
         "# A lab of `provision`. What is commented out is the default; take away the\n\
          # `#` to change it. What holds in the end is shown by: provision plan --profile FILE\n",
@@ -69,15 +44,73 @@ pub fn write(answers: &[(String, String)]) -> Result<String> {
                 field(&mut text, &schema["properties"][key], &format!("{path}.{key}"), key, value, answers);
             }
         }
+        // More machines of the same kind: only what was said of them.
+        if let Some(first) = value.as_array().and_then(|items| items.first()?.as_table()) {
+            let set = |(key, value)| answered(&format!("{name}[1].{key}"), value, answers).map(|value| (key, value));
+            let set: Vec<(&String, toml::Value)> = first.iter().filter_map(set).collect();
+            if !set.is_empty() {
+                text.push_str(&format!("\n[[{name}]]\n"));
+                set.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
+            }
+        }
     }
     Ok(text)
+}
+
+/// The answers, with those that follow from several addresses: all but the first are
+/// workers, logged in to in the same way.
+fn with_workers(answers: &Answers) -> Vec<(String, String)> {
+    let mut all = answers.to_vec();
+    let addresses = answer(answers, ADDRESSES).map(|text| text.split_once(','));
+    if let Some(Some((first, others))) = addresses {
+        all.retain(|(field, _)| field != ADDRESSES);
+        let how = answers.iter().filter_map(|(field, value)| {
+            Some((format!("nodes[1].ssh.{}", field.strip_prefix("nodes[0].ssh.")?), value.clone()))
+        });
+        all.extend(how);
+        all.push((ADDRESSES.into(), first.into()));
+        all.push(("nodes[1].role".into(), Role::Worker.name().into()));
+        all.push(("nodes[1].addresses".into(), others.into()));
+    }
+    all
+}
+
+/// What the answers make of a field whose default is `value`, if they say anything of it.
+fn answered(path: &str, value: &toml::Value, answers: &Answers) -> Option<toml::Value> {
+    let set = |table: &toml::Table| {
+        let mut table = table.clone();
+        let of = |key: &str, value: &toml::Value| answered(&format!("{path}.{key}"), value, answers);
+        let set: Vec<(String, toml::Value)> =
+            table.iter().filter_map(|(key, value)| Some((key.clone(), of(key, value)?))).collect();
+        if set.is_empty() {
+            return None;
+        }
+        table.extend(set);
+        Some(table.into())
+    };
+    if let Some(table) = value.as_table() {
+        return set(table);
+    }
+    let text = answer(answers, path)?;
+    Some(match value {
+        toml::Value::Array(_) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(toml::Value::from)
+            .collect::<Vec<_>>()
+            .into(),
+        // A word that is no number stays one, so that the check can name it.
+        toml::Value::Integer(_) => text.parse::<i64>().map_or_else(|_| text.into(), toml::Value::from),
+        _ => text.into(),
+    })
 }
 
 fn is_tables(value: &toml::Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(toml::Value::is_table))
 }
 
-fn field(text: &mut String, schema: &Value, path: &str, key: &str, value: &toml::Value, answers: &[(String, String)]) {
+fn field(text: &mut String, schema: &Value, path: &str, key: &str, value: &toml::Value, answers: &Answers) {
     text.push('\n');
     comment(text, schema["description"].as_str().unwrap_or_default());
     if let Some(values) = schema["oneOf"].as_array() {
@@ -89,10 +122,8 @@ fn field(text: &mut String, schema: &Value, path: &str, key: &str, value: &toml:
     if let (Some(least), Some(most)) = (schema["minimum"].as_u64(), schema["maximum"].as_u64()) {
         comment(text, &format!("From {least} to {most}."));
     }
-    let line = match answers.iter().find(|(field, _)| field == path) {
-        // A word that is no number stays one, so that the check can name it.
-        Some((_, answer)) if value.is_integer() && answer.parse::<u64>().is_ok() => format!("{key} = {answer}"),
-        Some((_, answer)) => format!("{key} = {}", toml::Value::String(answer.clone())),
+    let line = match answered(path, value, answers) {
+        Some(value) => format!("{key} = {value}"),
         None => format!("# {key} = {value}"),
     };
     text.push_str(&line);
@@ -101,7 +132,8 @@ fn field(text: &mut String, schema: &Value, path: &str, key: &str, value: &toml:
 
 /// Lines of a comment, broken between words.
 fn comment(text: &mut String, words: &str) {
-    for paragraph in words.lines() {
+    // A single line break is the source's, not the text's.
+    for paragraph in words.split("\n\n").map(|text| text.replace('\n', " ")) {
         let indent = &paragraph[..paragraph.len() - paragraph.trim_start().len()];
         let mut line = format!("#{indent}");
         for word in paragraph.split_whitespace() {
@@ -150,9 +182,31 @@ mod tests {
         assert_eq!(loaded(&all).unwrap(), default_profile());
     }
 
+    fn said(field: &str, value: &str) -> (String, String) {
+        (field.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn machines_that_exist_are_written_as_a_control_plane_and_workers() {
+        let one = [said("provider", "hosts"), said(ADDRESSES, "192.0.2.1")];
+        assert_eq!(loaded(&write(&one).unwrap()).unwrap().groups.len(), 1);
+        let several = [
+            said("provider", "hosts"),
+            said(ADDRESSES, "192.0.2.1, 192.0.2.2:2222,192.0.2.3"),
+            said("nodes[0].ssh.user", "debian"),
+            said("nodes[0].ssh.sudo", "free"),
+        ];
+        let profile = loaded(&write(&several).unwrap()).unwrap();
+        let ports = |index: usize| profile.groups[index].addresses.iter().map(|it| it.port).collect::<Vec<_>>();
+        assert_eq!((ports(0), ports(1)), (vec![22], vec![2222, 22]));
+        assert_eq!((profile.groups[0].role, profile.groups[1].role), (Role::ControlPlane, Role::Worker));
+        assert_eq!((profile.groups[0].ssh.user.as_str(), &profile.groups[1].ssh), ("debian", &profile.groups[0].ssh));
+        assert!(write(&[said(ADDRESSES, "192.0.2.1")]).unwrap().contains("\n# cpus = 2\n"));
+    }
+
     #[test]
     fn answers_are_set_and_checked() {
-        let answer = |field: &str, value: &str| (field.to_owned(), value.to_owned());
+        let answer = said;
         let text = write(&[answer("name", "mine"), answer("nodes[0].cpus", "4")]).unwrap();
         let profile = loaded(&text).unwrap();
         assert_eq!((profile.name.as_str(), profile.groups[0].cpus), ("mine", 4));
@@ -162,6 +216,5 @@ mod tests {
                 .contains("nodes[0].cpus is \"many\"")
         );
         assert!(loaded(&write(&[answer("name", "a\"b")]).unwrap()).is_err());
-        assert_eq!(default_of("nodes[0].memory_mib").unwrap(), default_profile().groups[0].memory_mib.to_string());
     }
 }

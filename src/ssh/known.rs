@@ -35,7 +35,11 @@ impl Pinned {
         let (host, port) = (target.address.ip().to_string(), target.address.port());
         let there: Vec<&PathBuf> = target.known_hosts.iter().filter(|file| file.exists()).collect();
         if there.is_empty() {
-            let text = format!("no host key is pinned for {host}: there is no {}", files(target));
+            let text = format!(
+                "no host key is pinned for {host}: there is no {}\n  look at its key and have it remembered: {}",
+                files(target),
+                remember(target)
+            );
             return Err(stuck(&target.name, Obstacle::HostKeyUnknown, text).into());
         }
         for file in there {

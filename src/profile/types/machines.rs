@@ -12,7 +12,7 @@ use super::{MAX_COUNT, MAX_CPUS, MAX_DISK_GIB, MAX_MEMORY_MIB, MIN_CPUS, MIN_DIS
 pub enum Provider {
     /// QEMU machines by libvirt, with KVM or emulated.
     Libvirt,
-    /// `VirtualBox` machines.
+    /// VirtualBox machines.
     Virtualbox,
     /// Machines that exist already, reached by SSH.
     Hosts,

@@ -25,7 +25,7 @@ pub const MAX_MEMORY_MIB: u64 = 1 << 20;
 pub const MIN_DISK_GIB: u64 = 8;
 /// Largest disk of a node, in GiB (16 TiB, the most ext4 holds with 4 KiB blocks and 32 bits).
 pub const MAX_DISK_GIB: u64 = 16 << 10;
-/// Largest disk of a node of `VirtualBox`, in GiB: the size of the box's disk, which takes only what is written to it.
+/// Largest disk of a node of VirtualBox, in GiB: the size of the box's disk, which takes only what is written to it.
 pub const MAX_VIRTUALBOX_DISK_GIB: u64 = 64;
 /// Most nodes of one kind.
 pub const MAX_COUNT: u32 = 100;
@@ -156,7 +156,7 @@ pub enum RuntimeHandler {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WasmRuntime {
-    /// `WasmEdge`, interpreting or running modules compiled ahead of time.
+    /// WasmEdge, interpreting or running modules compiled ahead of time.
     Wasmedge,
 }
 
