@@ -20,7 +20,7 @@ use provision::process::Cmd;
 use provision::profile;
 use provision::provider::Provider;
 use provision::provider::hosts::Hosts;
-use provision::ssh::{Key, Password, Root, SshNode, Target};
+use provision::ssh::{Password, Root, SshNode, Target};
 use provision::steps::{self, Context, NodeFiles, NodeValues, Payload, Reach, Selection};
 use provision::ui::{Mode, Ui};
 use sshd::program::Program;
@@ -382,23 +382,4 @@ fn scripts_and_programs_are_sent_by_sudo_resumed_and_checked() {
         let left = cx.nodes[0].read("ls /var/lib/provision", b"").unwrap();
         assert_eq!(left, "delivered\n");
     });
-}
-
-#[test]
-fn without_any_file_of_host_keys_nobody_is_spoken_to() {
-    let server = Server::start();
-    let mut target = server.target("127.0.0.1", "host", "user");
-    target.known_hosts = vec!["/nowhere/known_hosts".into()];
-    let error = refused(&SshNode::new(target));
-    assert!(error.contains("no host key is pinned for 127.0.0.1: there is no /nowhere/known_hosts"), "{error}");
-    assert!(error.contains("have it remembered: ssh "), "{error}");
-    assert_eq!(server.logins(), 0, "{}", server.log());
-}
-
-#[test]
-fn a_key_that_is_not_there_is_named() {
-    let server = Server::start();
-    let mut target = server.target("127.0.0.1", "host", "user");
-    target.key = Key::File("/nowhere/key".into());
-    assert!(refused(&SshNode::new(target)).contains("the key /nowhere/key for node1 is not there"));
 }

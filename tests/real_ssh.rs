@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use provision::node::Node;
 use provision::process::Cmd;
-use provision::ssh::SshNode;
+use provision::ssh::{Key, SshNode};
 use sshd::{Server, whoami};
 
 fn refused(node: &SshNode) -> String {
@@ -74,6 +74,25 @@ fn a_host_without_a_pinned_key_is_refused_before_any_login() {
     let error = refused(&server.client("127.0.0.2", "host", "user"));
     assert!(error.contains("no host key is pinned for 127.0.0.1 in"), "{error}");
     assert_eq!(server.logins(), 0, "{}", server.log());
+}
+
+#[test]
+fn without_any_file_of_host_keys_nobody_is_spoken_to() {
+    let server = Server::start();
+    let mut target = server.target("127.0.0.1", "host", "user");
+    target.known_hosts = vec!["/nowhere/known_hosts".into()];
+    let error = refused(&SshNode::new(target));
+    assert!(error.contains("no host key is pinned for 127.0.0.1: there is no /nowhere/known_hosts"), "{error}");
+    assert!(error.contains("have it remembered: ssh "), "{error}");
+    assert_eq!(server.logins(), 0, "{}", server.log());
+}
+
+#[test]
+fn a_key_that_is_not_there_is_named() {
+    let server = Server::start();
+    let mut target = server.target("127.0.0.1", "host", "user");
+    target.key = Key::File("/nowhere/key".into());
+    assert!(refused(&SshNode::new(target)).contains("the key /nowhere/key for node1 is not there"));
 }
 
 #[test]

@@ -50,9 +50,14 @@ impl Init {
             }
         }
         create(&self.file, &template::write(&answers)?)?;
-        let file = shell_words::quote(&self.file.display().to_string()).into_owned();
+        let file = self.quoted();
         ui.note(&format!("wrote {file}; next: provision doctor --profile {file}   provision up --profile {file}"));
         Ok(())
+    }
+
+    /// The file, as a shell takes it.
+    fn quoted(&self) -> String {
+        shell_words::quote(&self.file.display().to_string()).into_owned()
     }
 
     /// Options and variables that set fields, as answers.
@@ -79,7 +84,7 @@ impl Init {
     /// at the options and variables.
     fn check_given(&self, answers: &Answers, sources: &Sources, asks: bool) -> Result<()> {
         let (hosts, addresses) = (questions::on_hosts(answers), questions::answer(answers, ADDRESSES));
-        let file = shell_words::quote(&self.file.display().to_string()).into_owned();
+        let file = self.quoted();
         if hosts && addresses.is_none() && !asks {
             let text = "\"hosts\" are machines that exist already, and none is named".to_owned();
             let fault = Fault { origin: Origin::Flag("--provider"), text };

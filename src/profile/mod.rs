@@ -21,6 +21,7 @@ pub mod types;
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use serde_json::Value;
 
 pub use fault::{Fault, Faults, Origin};
@@ -33,6 +34,11 @@ pub use types::{Acceleration, Access, BoxSource, Load, Profile, Provider, Role, 
 
 /// The built-in default profile.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// Its values.
+fn defaults() -> anyhow::Result<toml::Table> {
+    toml::from_str(DEFAULT).context("read the built-in profile")
+}
 
 /// Where a profile comes from, besides the environment.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{DEFAULT, Provider};
+use super::{Provider, defaults};
 
 /// Fields and their values as typed, such as `("nodes[0].cpus", "4")`; those of a list
 /// with commas between.
@@ -90,8 +90,7 @@ pub fn on_hosts(answers: &Answers) -> bool {
 
 /// The default of a field that [`QUESTIONS`] names.
 pub fn default_of(field: &str) -> Result<String> {
-    let defaults: toml::Table = toml::from_str(DEFAULT).context("read the built-in profile")?;
-    let mut value = toml::Value::Table(defaults);
+    let mut value = toml::Value::Table(defaults()?);
     for step in field.split(['.', '[', ']']).filter(|step| !step.is_empty()) {
         let next = step.parse::<usize>().map_or_else(|_| value.get(step), |index| value.get(index));
         value = next.with_context(|| format!("find {field} in the built-in profile"))?.clone();

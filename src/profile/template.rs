@@ -1,18 +1,14 @@
 //! A profile to start from: every field with its description and its default,
 //! written from the same schema that checks profiles, so that none is missing.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::questions::{ADDRESSES, Answers, answer};
-use super::{DEFAULT, Role, schema};
+use super::{Role, defaults, schema};
 
 /// The widest line of a comment.
 const WIDTH: usize = 78;
-
-fn defaults() -> Result<toml::Table> {
-    toml::from_str(DEFAULT).context("read the built-in profile")
-}
 
 /// The text of a profile in which the fields of `answers` are set and all
 /// others stand as comments with their defaults.
@@ -45,13 +41,11 @@ pub fn write(answers: &Answers) -> Result<String> {
             }
         }
         // More machines of the same kind: only what was said of them.
-        if let Some(first) = value.as_array().and_then(|items| items.first()?.as_table()) {
-            let set = |(key, value)| answered(&format!("{name}[1].{key}"), value, answers).map(|value| (key, value));
-            let set: Vec<(&String, toml::Value)> = first.iter().filter_map(set).collect();
-            if !set.is_empty() {
-                text.push_str(&format!("\n[[{name}]]\n"));
-                set.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
-            }
+        let more =
+            items.first().and_then(toml::Value::as_table).map(|first| set(&format!("{name}[1]"), first, answers));
+        if let Some(more) = more.filter(|more| !more.is_empty()) {
+            text.push_str(&format!("\n{open}"));
+            more.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
         }
     }
     Ok(text)
@@ -75,21 +69,17 @@ fn with_workers(answers: &Answers) -> Vec<(String, String)> {
     all
 }
 
+/// What the answers say of the fields of a table with these defaults.
+fn set(path: &str, table: &toml::Table, answers: &Answers) -> toml::Table {
+    let said = |(key, value)| Some((String::clone(key), answered(&format!("{path}.{key}"), value, answers)?));
+    table.iter().filter_map(said).collect()
+}
+
 /// What the answers make of a field whose default is `value`, if they say anything of it.
 fn answered(path: &str, value: &toml::Value, answers: &Answers) -> Option<toml::Value> {
-    let set = |table: &toml::Table| {
-        let mut table = table.clone();
-        let of = |key: &str, value: &toml::Value| answered(&format!("{path}.{key}"), value, answers);
-        let set: Vec<(String, toml::Value)> =
-            table.iter().filter_map(|(key, value)| Some((key.clone(), of(key, value)?))).collect();
-        if set.is_empty() {
-            return None;
-        }
-        table.extend(set);
-        Some(table.into())
-    };
     if let Some(table) = value.as_table() {
-        return set(table);
+        let set = set(path, table, answers);
+        return (!set.is_empty()).then(|| table.clone().into_iter().chain(set).collect::<toml::Table>().into());
     }
     let text = answer(answers, path)?;
     Some(match value {
